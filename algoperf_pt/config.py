@@ -1,0 +1,189 @@
+"""From a command line to a checked configuration, or to one clear message.  No torch here."""
+
+import difflib
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from algoperf_pt import schema
+from algoperf_pt.config_checks import check
+from algoperf_pt.errors import ConfigError
+from algoperf_pt.seeds import trial_seed
+
+Config = dict[str, Any]
+
+# Keys that may differ between attempts of one trial: no figure depends on them.
+VOLATILE = (
+    "display",
+    "experiment_dir",
+    "keep_checkpoints",
+    "data.dir",
+    "data.workers",
+    "data.prefetch",
+    "logger",
+    "trainer.hang_timeout",
+    "trainer.eval_timeout",
+)
+
+
+def register_resolvers() -> None:
+    """`${one_minus:x}`: AlgoPerf's spaces hold 1 - beta1."""
+    OmegaConf.register_new_resolver("one_minus", lambda x: 1.0 - float(x), replace=True)
+
+
+def compose_config(overrides: list[str], config_dir: str | None = None) -> Config:
+    """The resolved and checked configuration as plain containers.
+
+    Args:
+        overrides: as typed, e.g. ["workload=digits", "submission.hparams.learning_rate=0.01"].
+        config_dir: the user's own folder of configuration groups.
+
+    Raises:
+        ConfigError: one message with key, value, expectation and place.
+    """
+    schema.register()
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    search = [f"hydra.searchpath=[{Path(config_dir).resolve()}]"] if config_dir else []
+    if config_dir and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups")
+    with initialize_config_module("conf", version_base="1.3"):
+        try:
+            return finish(compose("train", [*search, *overrides]), overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error, overrides) from error
+
+
+def finish(node: DictConfig, overrides: list[str]) -> Config:
+    """Resolve, fill in what follows from the rest, and check what types cannot say."""
+    config: Config = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    config["submission"]["read"] = _interpolated_hparams(node)
+    if config["seed"] is None:
+        config["seed"] = trial_seed(0, config["study"], config["trial"])
+    config["submission"]["given"] = sorted(_typed_arguments(overrides))
+    config["experiment_dir"] = str(Path(config["experiment_dir"]).expanduser().resolve())
+    config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
+    check(config)
+    return config
+
+
+def _interpolated_hparams(node: DictConfig) -> list[str]:
+    """Hyperparameters that the submission's YAML uses: `${submission.hparams.NAME}`."""
+    raw = json.dumps(OmegaConf.to_container(node.submission, resolve=False))
+    return sorted(set(re.findall(r"submission\.hparams\.(\w+)", raw)))
+
+
+def _typed_arguments(overrides: list[str]) -> set[str]:
+    """Keyword arguments of the optimizer that stand on the command line."""
+    pattern = re.compile(r"^\+{0,2}submission\.optimizer\.(\w+)=")
+    return {m.group(1) for o in overrides if (m := pattern.match(o)) and m.group(1) != "_target_"}
+
+
+def trial_folder(config: Config) -> Path:
+    """<experiments>/<submission>/study_<k>/<workload>/trial_<n>."""
+    return Path(
+        config["experiment_dir"],
+        config["submission"]["name"],
+        f"study_{config['study']}",
+        config["workload"]["name"],
+        f"trial_{config['trial']}",
+    )
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 over everything that a figure may depend on; equal on all ranks and attempts of a trial."""
+    return hashlib.sha256(json.dumps(stable_part(config), sort_keys=True).encode()).hexdigest()
+
+
+def stable_part(config: Config) -> dict[str, Any]:
+    """The configuration as {"dotted.key": value}, without the volatile keys."""
+    flat = flatten(config)
+    return {k: v for k, v in flat.items() if not any(k == v_ or k.startswith(v_ + ".") for v_ in VOLATILE)}
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested containers as {"dotted.key": leaf}."""
+    if not isinstance(config, dict) or not config:
+        return {prefix: config}
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def explain(error: Exception, overrides: list[str]) -> ConfigError:
+    """Hydra's and OmegaConf's errors in our form: key, value, expectation, place."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    first_lines = [str(e).strip().splitlines()[0] for e in chain if str(e).strip()]
+    root = next((e for e in reversed(chain) if isinstance(e, OmegaConfBaseException)), chain[-1])
+    key = str(getattr(root, "full_key", None) or getattr(root, "key", None) or "")
+    where = _place(first_lines, key, overrides)
+    if isinstance(error, MissingConfigException):
+        return ConfigError(first_lines[0], expected=_options(str(error)), where=where, fix=_near_option(error))
+    if "You must specify" in str(error):
+        return ConfigError(
+            first_lines[0].rstrip("."), expected=_options(str(error)), where="command line", fix="for example workload=digits"
+        )
+    names = [str(n) for n in _siblings(root)]
+    near = difflib.get_close_matches(key.split(".")[-1], names, n=1)
+    problem = str(root).strip().splitlines()[0] if isinstance(root, OmegaConfBaseException) else first_lines[-1]
+    if isinstance(root, OmegaConfBaseException) and near:
+        fix = f"did you mean {near[0]!r}?"
+    elif "not in struct" in problem or "Could not override" in first_lines[0]:
+        fix = f"if a new key is meant, write +{_override_of(key, overrides) or key + '=...'}"
+    else:
+        fix = "python train.py --help shows the groups; --cfg job shows every key with its value"
+    expected = f"one of {', '.join(names)}" if names and "not in" in problem else _type_of(root)
+    return ConfigError(f"{key or 'configuration'}: {problem}", expected=expected, where=where, fix=fix)
+
+
+def _siblings(root: BaseException) -> list[str]:
+    kind = getattr(root, "object_type", None)
+    fields = getattr(kind, "__dataclass_fields__", None)
+    if fields:
+        return list(fields)
+    parent = getattr(root, "parent_node", None)
+    return list(parent.keys()) if parent is not None and hasattr(parent, "keys") else []
+
+
+def _type_of(root: BaseException) -> str:
+    node = getattr(root, "child_node", None)
+    kind = getattr(root, "ref_type", None)
+    if node is not None and hasattr(node, "_metadata"):
+        kind = node._metadata.ref_type
+    return f"a value of type {getattr(kind, '__name__', kind)}" if kind else ""
+
+
+def _place(lines: list[str], key: str, overrides: list[str]) -> str:
+    typed = _override_of(key, overrides)
+    if typed:
+        return f"command line: {typed}"
+    match = next((m for line in lines if (m := re.match(r"In '([^']+)'", line))), None)
+    return f"conf/{match.group(1)}.yaml" if match else "command line"
+
+
+def _override_of(key: str, overrides: list[str]) -> str:
+    last = key.split(".")[-1]
+    return next((o for o in overrides if key and re.split(r"[.+=]", o.partition("=")[0])[-1] == last), "")
+
+
+def _options(message: str) -> str:
+    found = re.findall(r"^\s+(\w[\w-]*)\s*$", message, flags=re.MULTILINE)
+    return f"one of {', '.join(found)}" if found else ""
+
+
+def _near_option(error: MissingConfigException) -> str:
+    wanted = str(error.missing_cfg_file or "").split("/")[-1]
+    near = difflib.get_close_matches(wanted, list(error.options or []), n=1)
+    return f"did you mean {near[0]!r}?" if near else "python train.py --help lists the choices"
+

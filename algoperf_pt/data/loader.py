@@ -1,0 +1,100 @@
+"""From a function step -> batch to a stream of batches, built ahead by worker processes or in place."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from algoperf_pt.errors import AlgoperfError, DataError
+
+Batch = dict[str, Tensor]
+
+
+def batches(
+    build: Callable[[int], Batch],
+    start: int,
+    stop: int | None,
+    workers: int,
+    prefetch: int,
+    pin_memory: bool,
+) -> Iterator[Batch]:
+    """Batches number `start`, `start` + 1, ... (endless if `stop` is None), the same for any number of workers.
+
+    Args:
+        build: number -> batch; picklable if there are workers.
+        workers: processes; 0 builds in this one.
+        prefetch: batches ahead per worker.
+        pin_memory: page-locked host memory, for copies to a GPU beside its work.
+
+    Raises:
+        DataError: as `build` raised it, also from a worker; or when a worker was killed.
+    """
+    if workers == 0:
+        return _in_place(build, start, stop, pin_memory)
+    return _by_workers(build, start, stop, workers, prefetch, pin_memory)
+
+
+def _in_place(build: Callable[[int], Batch], start: int, stop: int | None, pin_memory: bool) -> Iterator[Batch]:
+    for number in _Counter(start, stop):
+        batch = build(number)
+        yield {k: v.pin_memory() for k, v in batch.items()} if pin_memory else batch
+
+
+def _by_workers(
+    build: Callable[[int], Batch], start: int, stop: int | None, workers: int, prefetch: int, pin_memory: bool
+) -> Iterator[Batch]:
+    loader = DataLoader(
+        _Steps(build),
+        sampler=_Counter(start, stop),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=prefetch,
+        pin_memory=pin_memory,
+        worker_init_fn=_start_worker,
+    )
+    try:
+        for item in loader:
+            if isinstance(item, AlgoperfError):
+                raise item
+            yield item
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            f"a loader worker died: {str(error).splitlines()[0]}",
+            expected=f"{workers} living workers",
+            where="data.workers",
+            fix="look for out-of-memory kills (dmesg), lower data.workers or data.prefetch",
+        ) from error
+
+
+class _Steps(Dataset[Any]):
+    """`build` in the form that DataLoader takes; errors travel as values, so they arrive as they were raised."""
+
+    def __init__(self, build: Callable[[int], Batch]) -> None:
+        self.build = build
+
+    def __getitem__(self, number: int) -> Any:
+        try:
+            return self.build(number)
+        except AlgoperfError as error:
+            return error
+
+
+class _Counter(Sampler[int]):
+    """start, start + 1, ..."""
+
+    def __init__(self, start: int, stop: int | None) -> None:
+        self.start, self.stop = start, stop
+
+    def __iter__(self) -> Iterator[int]:
+        number = self.start
+        while self.stop is None or number < self.stop:
+            yield number
+            number += 1
+
+
+def _start_worker(_: int) -> None:
+    torch.set_num_threads(1)  # several workers with all cores each would only wait for one another

@@ -1,0 +1,275 @@
+"""algoperf-prepare: raw files in, verified shards out.  Idempotent, resumable by shard, never less data than expected."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from algoperf_pt.data.download import download
+from algoperf_pt.data.index import FORMAT, JSON_NAME, NPZ_NAME, DataIndex, sha256
+from algoperf_pt.data.preparer import Preparer
+from algoperf_pt.data.shards import Sample, write_shard
+from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
+from algoperf_pt.instantiate import instantiate
+from algoperf_pt.records import write_atomically
+
+STATE = ".prepare.json"  # finished shards of an interrupted preparation
+_MARGIN = 1.1  # of the estimate, that must be free on the disk
+
+
+def prepare(preparer: Preparer, raw: Path, out: Path, force: bool = False, quiet: bool = False) -> DataIndex:
+    """Make `out` the prepared dataset of the raw files; does nothing if it is already.
+
+    Raises:
+        DataError: raw files missing, corrupt or of the wrong number of examples; `out` holds another dataset.
+    """
+    console = Console(quiet=quiet)
+    identity = _identity(preparer, preparer.check_raw(raw))
+    out.mkdir(parents=True, exist_ok=True)
+    if force:
+        _clear(out)
+    done = _existing(out, identity)
+    if done is not None:
+        console.print(f"{out}: already prepared, nothing to do ({preparer.name}, version {preparer.version})")
+        return done
+    _check_disk(preparer.estimate_bytes(raw), out, console)
+    state = _Progress(out, identity)
+    for split in preparer.splits:
+        _write_split(preparer, split, raw, out, state, console, quiet)
+    _write_index(preparer, out, identity, state)
+    return DataIndex.open(out, preparer.name, preparer.version)
+
+
+def _write_split(
+    preparer: Preparer, split: str, raw: Path, out: Path, state: "_Progress", console: Console, quiet: bool
+) -> None:
+    done = state.shards(split)
+    members = sum(shard["members"] for shard in done)
+    samples = preparer.samples(split, raw)
+    if state.complete(split):
+        return
+    for _ in islice(samples, members):  # made before the interruption
+        pass
+    columns = (TextColumn(f"{preparer.name}/{split}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task(split, total=preparer.members(split), completed=members)
+
+        def counted(part: Iterator[Sample]) -> Iterator[Sample]:
+            for sample in part:
+                yield sample
+                bar.advance(task)
+
+        while (first := next(samples, None)) is not None:
+            name = f"{split}-{len(state.shards(split)):06d}.tar"
+            rest = islice(samples, preparer.samples_per_shard - 1)
+            shard = write_shard(out / name, counted(_prepend(first, rest)))
+            state.add(split, shard.entry, shard.arrays)
+    _check_rows(preparer, split, sum(shard["rows"] for shard in state.shards(split)))
+    state.close(split)
+
+
+def _prepend(first: Sample, rest: Iterator[Sample]) -> Iterator[Sample]:
+    yield first
+    yield from rest
+
+
+def _check_rows(preparer: Preparer, split: str, rows: int) -> None:
+    expected = preparer.expected_rows(split)
+    if rows == 0 or (expected is not None and rows != expected):
+        raise DataError(
+            f"the raw files of {preparer.name} hold {rows} examples for the split {split!r}",
+            expected=str(expected if expected is not None else "at least 1"),
+            fix="the raw files are incomplete or of another release",
+        )
+
+
+class _Progress:
+    """Which shards are finished; written after each, so a kill costs one shard at the most."""
+
+    def __init__(self, out: Path, identity: dict[str, Any]) -> None:
+        self._out, self._path = out, out / STATE
+        self.content: dict[str, Any] = {"identity": identity, "splits": {}, "complete": []}
+        if self._path.exists():
+            before = json.loads(self._path.read_text())
+            if before["identity"] != identity:
+                raise DataError(
+                    f"{out} holds an interrupted preparation of other raw files or of another version",
+                    fix="--force starts anew",
+                )
+            self.content = before
+
+    def shards(self, split: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.content["splits"].setdefault(split, [])
+        return found
+
+    def complete(self, split: str) -> bool:
+        return split in self.content["complete"]
+
+    def add(self, split: str, entry: dict[str, Any], arrays: dict[str, Any]) -> None:
+        np.savez(self._arrays_path(entry["name"]), **arrays)
+        self.shards(split).append(entry)
+        self._save()
+
+    def close(self, split: str) -> None:
+        self.content["complete"].append(split)
+        self._save()
+
+    def arrays(self, name: str) -> dict[str, Any]:
+        with np.load(self._arrays_path(name), allow_pickle=False) as file:
+            return dict(file)
+
+    def remove(self) -> None:
+        for path in self._out.glob(".*.places.npz"):
+            path.unlink()
+        self._path.unlink()
+
+    def _arrays_path(self, name: str) -> Path:
+        return self._out / f".{name}.places.npz"
+
+    def _save(self) -> None:
+        write_atomically(self._path, json.dumps(self.content))
+
+
+def _write_index(preparer: Preparer, out: Path, identity: dict[str, Any], state: _Progress) -> None:
+    """index.npz, then index.json: a folder without index.json is not prepared."""
+    arrays: dict[str, Any] = {}
+    splits: dict[str, Any] = {}
+    for split in preparer.splits:
+        shards = state.shards(split)
+        parts = shards[0]["parts"]
+        places = [state.arrays(shard["name"]) for shard in shards]
+        arrays[f"{split}/rows"] = np.concatenate([p["rows"] for p in places]).astype(np.int32)
+        number = np.repeat(np.arange(len(shards)), [s["members"] for s in shards]).astype(np.int32)
+        for ext in parts:
+            arrays[f"{split}/{ext}/shard"] = number
+            for name in ("offset", "size", "crc32"):
+                arrays[f"{split}/{ext}/{name}"] = np.concatenate([p[f"{ext}/{name}"] for p in places])
+        splits[split] = {
+            "rows": sum(s["rows"] for s in shards),
+            "members": sum(s["members"] for s in shards),
+            "parts": parts,
+            "shards": [{k: v for k, v in s.items() if k != "parts"} for s in shards],
+        }
+    np.savez(out / NPZ_NAME, **arrays)
+    content = {"format": FORMAT, **identity, "splits": splits, "npz_sha256": sha256(out / NPZ_NAME)}
+    write_atomically(out / JSON_NAME, json.dumps(content, indent=1) + "\n")
+    state.remove()
+
+
+def _identity(preparer: Preparer, raw_files: list[Path]) -> dict[str, Any]:
+    raw = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256(p)} for p in raw_files]
+    for wanted, found in zip(preparer.raw_files, raw):
+        if wanted.sha256 and wanted.name == found["name"] and wanted.sha256 != found["sha256"]:
+            raise DataError(
+                f"raw file {found['name']} has the SHA-256 {found['sha256']}",
+                expected=wanted.sha256,
+                fix="it is corrupt or of another release: fetch it again",
+            )
+    return {"dataset": preparer.name, "preparer_version": preparer.version, "raw_files": raw}
+
+
+def _existing(out: Path, identity: dict[str, Any]) -> DataIndex | None:
+    if not (out / JSON_NAME).exists():
+        return None
+    index = DataIndex.open(out)
+    differ = [key for key, value in identity.items() if index.content.get(key) != value]
+    if differ:
+        raise DataError(
+            f"{out} already holds {index.dataset!r}, prepared with other {', '.join(differ)}",
+            expected=f"{identity['dataset']!r}, version {identity['preparer_version']}, from these raw files",
+            fix="--force prepares it anew, or choose another --out",
+        )
+    return index
+
+
+def _check_disk(needed: int, out: Path, console: Console) -> None:
+    free = shutil.disk_usage(out).free
+    console.print(f"disk: {_mb(needed)} needed, {_mb(free)} free in {out}")
+    if free < needed * _MARGIN:
+        raise DataError(f"{out} has {_mb(free)} free", expected=f"{_mb(int(needed * _MARGIN))}", fix="another --out")
+
+
+def _clear(out: Path) -> None:
+    """Take away what an earlier preparation wrote, and nothing else."""
+    for pattern in ("*.tar", ".*.partial", ".*.places.npz", JSON_NAME, NPZ_NAME, STATE):
+        for path in out.glob(pattern):
+            path.unlink()
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+def find_preparer(name: str) -> Preparer:
+    """The preparer that conf/workload/<name>.yaml names.
+
+    Raises:
+        ConfigError: no such workload; lists the choices.
+    """
+    folder = Path(str(files("conf"))) / "workload"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        choices = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise ConfigError(f"there is no workload {name!r}", expected=f"one of {', '.join(choices)}")
+    node = OmegaConf.to_container(OmegaConf.load(path).prepare)
+    found = instantiate(node)  # type: ignore[arg-type]
+    assert isinstance(found, Preparer)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """algoperf-prepare NAME [--raw DIR] --out DIR [--download] [--force] [--verify]."""
+    parser = argparse.ArgumentParser("algoperf-prepare", description=__doc__)
+    parser.add_argument("name", help="workload, e.g. digits")
+    parser.add_argument("--raw", type=Path, help="folder with the raw files as downloaded")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the shards, usually DATA_DIR/NAME")
+    parser.add_argument("--download", action="store_true", help="fetch the raw files into --raw first")
+    parser.add_argument("--force", action="store_true", help="prepare anew, whatever --out holds")
+    parser.add_argument("--verify", action="store_true", help="read every shard again and compare checksums")
+    options = parser.parse_args(arguments)
+    try:
+        _run(options)
+    except AlgoperfError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run(options: argparse.Namespace) -> None:
+    preparer = find_preparer(options.name)
+    out = options.out.expanduser()
+    raw = options.raw.expanduser() if options.raw else preparer.raw_folder()
+    if options.download:
+        _download(preparer, raw)
+    if raw is not None:
+        index = prepare(preparer, raw, out, options.force)
+    elif options.verify:
+        index = DataIndex.open(out, preparer.name, preparer.version)
+    else:
+        raise ConfigError(f"where are the raw files of {preparer.name}?", fix="--raw FOLDER")
+    print("  ".join(f"{split}: {index.rows(split)} examples" for split in index.splits))
+    if options.verify:
+        problems = index.verify()
+        if problems:
+            raise DataError(f"{out} is damaged: " + "; ".join(problems), fix="prepare it again with --force")
+        print(f"verified: every shard of {out} has its checksum")
+
+
+def _download(preparer: Preparer, raw: Path | None) -> None:
+    if raw is None:
+        raise ConfigError("--download needs a folder", fix="--raw FOLDER")
+    for file in preparer.raw_files:
+        download(file, raw)
+
+
+if __name__ == "__main__":
+    main()

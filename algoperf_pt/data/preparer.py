@@ -1,0 +1,90 @@
+"""What does a dataset's preparation define?  Its raw files, its splits, and the samples made from them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from algoperf_pt.data.shards import Sample
+from algoperf_pt.errors import DataError
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file as the user downloads it.
+
+    Args:
+        name: file name.
+        url: plain address, only where the licence permits to fetch it without registration.
+        sha256: its checksum, if known.
+        bytes: its size, if known.
+    """
+
+    name: str
+    url: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+class Preparer(ABC):
+    """Raw files in, samples out.  Subclass it in workloads/<name>/prepare.py.
+
+    `samples` must give the same samples each time: an interrupted preparation starts it again and skips what is done.
+    """
+
+    name: str
+    version: int = 1
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    samples_per_shard: int = 10_000
+    raw_files: tuple[RawFile, ...] = ()
+
+    @abstractmethod
+    def samples(self, split: str, raw: Path) -> Iterator[Sample]:
+        """The samples of a split, in the order in which they are stored."""
+
+    @abstractmethod
+    def estimate_bytes(self, raw: Path) -> int:
+        """Disk space that the shards will need."""
+
+    def raw_folder(self) -> Path | None:
+        """Where the raw files are if the user does not say (shipped by a package); None: the user must say."""
+        return None
+
+    def expected_rows(self, split: str) -> int | None:
+        """Examples that a split must have, or None if any number will do."""
+        return None
+
+    def members(self, split: str) -> int | None:
+        """Samples in a split, for the progress bar, if known before."""
+        return None
+
+    def check_raw(self, raw: Path) -> list[Path]:
+        """The raw files, all there.
+
+        Raises:
+            DataError: naming every file that is missing, or the first of a wrong size.
+        """
+        if not raw.is_dir():
+            raise DataError(f"the folder of raw files {raw} does not exist", fix="--raw FOLDER")
+        paths = [self.find(raw, file) for file in self.raw_files]
+        missing = [file.name for file, path in zip(self.raw_files, paths) if path is None]
+        if missing:
+            raise DataError(
+                f"raw files are missing in {raw}: {', '.join(missing)}",
+                expected=", ".join(file.name for file in self.raw_files),
+                fix=f"put them there{', or --download' if all(f.url for f in self.raw_files) else ''}",
+            )
+        found = [path for path in paths if path is not None]
+        for file, path in zip(self.raw_files, found):
+            if file.bytes is not None and path.name == file.name and path.stat().st_size != file.bytes:
+                raise DataError(
+                    f"{path} has {path.stat().st_size} bytes",
+                    expected=f"{file.bytes}",
+                    fix="the download was cut short: fetch it again",
+                )
+        return found
+
+    def find(self, raw: Path, file: RawFile) -> Path | None:
+        """The path of a raw file; override where several forms are accepted."""
+        path = raw / file.name
+        return path if path.is_file() else None

@@ -1,0 +1,153 @@
+"""Who starts what?  One device: a fork of this process.  Several: fresh workers.  Under torchrun or SLURM: I am a rank."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from algoperf_pt.config import config_hash, stable_part, trial_folder
+from algoperf_pt.errors import ConfigError, ResumeError
+from algoperf_pt.heartbeat import Heartbeat
+from algoperf_pt.records import write_atomically
+from algoperf_pt.result import exit_code_of, is_final, read_result, set_aside
+from algoperf_pt.slurm import adopt_slurm
+from algoperf_pt.status import EXIT_CODES, Status
+from algoperf_pt.supervise import supervise
+
+CONFIG = "config.json"
+_RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
+
+
+def run_here(config: dict[str, Any]) -> int:
+    """Run a trial with its ranks and return the exit code of its status."""
+    adopt_slurm(os.environ)
+    folder = trial_folder(config)
+    if "RANK" in os.environ:
+        return _run_under_launcher(config, folder, int(os.environ["RANK"]))
+    with _locked(folder):
+        finished = open_folder(config, folder)
+        if finished is not None:
+            return finished
+        return run_rank(config, folder, 0) if config["trainer"]["devices"] == "1" else _launch(config, folder)
+
+
+def _run_under_launcher(config: dict[str, Any], folder: Path, rank: int) -> int:
+    """torchrun or SLURM started this rank.  0 for a trial that is over: other codes would look like a crash to it."""
+    if is_final(read_result(folder)):
+        if rank == 0:
+            open_folder(config, folder)
+        return 0
+    if rank != 0:
+        return run_rank(config, folder, rank)
+    with _locked(folder):
+        open_folder(config, folder)
+        return run_rank(config, folder, rank)
+
+
+def run_apart(config: dict[str, Any]) -> int:
+    """Run a trial in a process of its own (multirun): nothing is left behind for the next one."""
+    child = os.fork()
+    if child == 0:
+        os._exit(run_here(config))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def run_rank(config: dict[str, Any], folder: Path, rank: int) -> int:
+    """One rank, in a supervised fork; the folder is open."""
+
+    def trial(heartbeat: Heartbeat) -> int:
+        from algoperf_pt.worker import run  # torch is imported here, in the fork
+
+        return run(config, folder, heartbeat)
+
+    trainer = config["trainer"]
+    return supervise(trial, folder, rank, trainer["hang_timeout"], trainer["eval_timeout"])
+
+
+def open_folder(config: dict[str, Any], folder: Path) -> int | None:
+    """Make or re-open the trial folder; the exit code if the trial is already over.
+
+    Raises:
+        ResumeError: the folder holds a trial with another configuration.
+    """
+    _make(folder)
+    written = folder / CONFIG
+    if written.exists():
+        _compare(json.loads(written.read_text()), config, folder)
+    result = read_result(folder)
+    if is_final(result):
+        from algoperf_pt.summary import print_summary
+
+        print(f"This trial is over; its folder is {folder}")
+        print_summary(folder)
+        return exit_code_of(folder, Status.ERROR)
+    if result is not None:
+        set_aside(folder, len(list(folder.glob("flags_*.json"))) - 1)
+    write_atomically(written, json.dumps(config, indent=2) + "\n")
+    return None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"experiment_dir: cannot write to {folder}: {error.strerror}",
+            expected="a folder that can be made and written",
+            where="experiment_dir",
+            fix="experiment_dir=FOLDER, or set ALGOPERF_EXPERIMENTS",
+        ) from error
+
+
+def _compare(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    if config_hash(before) == config_hash(now):
+        return
+    old, new = stable_part(before), stable_part(now)
+    changed = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+    shown = "; ".join(f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in changed[:5])
+    raise ResumeError(
+        f"{folder} holds a trial with another configuration ({len(changed)} keys differ: {shown})",
+        expected="the same configuration as at the start",
+        fix="repeat the first command to go on, or choose another trial=N, study=K or experiment_dir",
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two trials on one folder would mix their rows."""
+    _make(folder)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another process is running the trial in {folder}",
+                fix="wait for it, or choose another trial=N or experiment_dir",
+            ) from None
+        yield
+
+
+def _launch(config: dict[str, Any], folder: Path) -> int:
+    """Fresh workers on this machine by torch.distributed.run, in a session of their own."""
+    devices = config["trainer"]["devices"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=0"]
+    command += [f"--nproc-per-node={'gpu' if devices == 'all' else devices}", "-m", "algoperf_pt.rank", str(folder)]
+    environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _count(devices))))
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: process.terminate())
+    code = process.wait()
+    return exit_code_of(folder, Status.RANK_LOST) if read_result(folder) else (code or EXIT_CODES[Status.ERROR])
+
+
+def _count(devices: str) -> int:
+    return int(devices) if devices.isdigit() else 1

@@ -1,0 +1,47 @@
+"""How did a trial end?  One word, the same on every rank, and the exit code that tells it."""
+
+from enum import Enum
+
+
+class Status(str, Enum):
+    """The end of a trial; the value stands in result.json."""
+
+    REACHED = "reached"  # the validation target was reached within the budget
+    BUDGET = "budget"  # the time budget ended first
+    STEP_LIMIT = "step_limit"  # max_steps was reached first
+    DONE = "submission_done"  # the submission said that it is done, without the target
+    DIVERGED = "diverged"  # non-finite loss or parameters
+    OOM_TRAIN = "out_of_memory_train"
+    OOM_EVAL = "out_of_memory_eval"
+    HUNG = "hung"  # no progress for longer than trainer.hang_timeout
+    RANK_LOST = "rank_lost"  # a process was killed or lost its peers
+    DATA_ERROR = "data_error"
+    SUBMISSION_ERROR = "submission_error"  # the submission raised, or broke its contract
+    INTEGRITY = "integrity_error"  # something that the harness owns was changed, or does not add up
+    USER_STOP = "user_stop"  # Ctrl-C or SIGTERM; a checkpoint was written
+    CONFIG_ERROR = "config_error"  # nothing was started
+    ERROR = "error"  # a fault of the harness itself
+
+
+EXIT_CODES: dict[Status, int] = {
+    Status.REACHED: 0,
+    Status.ERROR: 1,
+    Status.CONFIG_ERROR: 2,
+    Status.BUDGET: 10,
+    Status.STEP_LIMIT: 11,
+    Status.DONE: 12,
+    Status.DIVERGED: 13,
+    Status.OOM_TRAIN: 20,
+    Status.OOM_EVAL: 21,
+    Status.HUNG: 22,
+    Status.RANK_LOST: 23,
+    Status.DATA_ERROR: 24,
+    Status.SUBMISSION_ERROR: 25,
+    Status.INTEGRITY: 26,
+    Status.USER_STOP: 130,
+}
+
+# Trials with these statuses are over: the same command shows their result instead of training on.
+FINAL = frozenset(
+    {Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE, Status.DIVERGED}
+)

@@ -1,0 +1,149 @@
+"""One rank of a trial from start to end: train, finish, and name what happened.  Runs in the supervised fork."""
+
+import faulthandler
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from algoperf_pt.assemble import assemble
+from algoperf_pt.errors import AlgoperfError, ConfigError, DataError, IntegrityError, ResumeError, SubmissionError
+from algoperf_pt.heartbeat import Heartbeat, Phase
+from algoperf_pt.loop import train
+from algoperf_pt.result import exit_code_of, fail, write_result
+from algoperf_pt.status import EXIT_CODES, FINAL, Status
+from algoperf_pt.summary import print_summary
+from algoperf_pt.trial import Trial
+
+_SUBMISSION_CALLS = ("setup_submission", "train_step", "prepare_for_eval", "resume_training", "_checked_batch_size")
+_LOST_PEER = ("connection closed", "connection reset", "broken pipe", "nccl", "peer", "timed out")
+
+
+def run(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> int:
+    """Run this rank and return its exit code."""
+    rank = int(os.environ.get("RANK", 0))
+    stacks = folder / f"stacks_rank_{rank}.txt"
+    trial: Trial | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with stacks.open("w") as file:
+            faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
+            trial, clock = assemble(config, folder, heartbeat)
+            _stop_on_signals(trial)
+            train(trial, clock)
+            status = _finish(trial, clock, folder)
+            faulthandler.unregister(signal.SIGUSR1)
+        stacks.unlink()
+    except BaseException as error:
+        return _failed(error, trial, folder, rank)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    # a launcher of several ranks takes any other code for a crash and prints a report of it
+    return 0 if "RANK" in os.environ and (status in FINAL or status is Status.USER_STOP) else EXIT_CODES[status]
+
+
+def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
+    """Last rows, last checkpoint, result, picture."""
+    status = _status(trial, clock)
+    trial.beat(Phase.END, clock.elapsed)
+    times = {split: getattr(clock.latches, split) for split in ("validation", "test")}
+    ledger = trial.ranks.gather(clock.ledger.state_dict())
+    if status is Status.USER_STOP:
+        trial.save_checkpoint()
+    else:
+        row = {"score": clock.elapsed, "global_step": trial.step, "preemption_count": trial.attempt}
+        trial.records.final_row(row)
+        trial.save_checkpoint()
+    gap, wall = clock.ledger.discrepancy()
+    trial.records.write_json("ledger.json", {"ranks": ledger, "unexplained": gap, "wall_of_attempt": wall})
+    trial.records.event("end", {"status": status.value, "step": trial.step, "elapsed": clock.elapsed})
+    if trial.ranks.is_zero:
+        for listener in trial.listeners:
+            listener.on_end(trial)
+        write_result(folder, _result(trial, clock, status, times, ledger[0]))
+        print_summary(folder, silent=trial.config["display"] == "none")
+    trial.ranks.barrier()
+    return status
+
+
+def _result(trial: Trial, clock: Any, status: Status, times: dict[str, Any], ledger: dict[str, float]) -> dict[str, Any]:
+    spec = trial.spec
+    scored = trial.config["eval_every_steps"] is None and trial.config["workload"]["tier"] == "full"
+    return {
+        "status": status.value,
+        "stop_reason": trial.stop_reason,
+        "time_to_target": {split: None if at is None else at[0] for split, at in times.items()},
+        "steps_to_target": {split: None if at is None else at[1] for split, at in times.items()},
+        "elapsed": clock.elapsed,
+        "step": trial.step,
+        "budget": spec.budget,
+        "metric": spec.metric,
+        "targets": {"validation": spec.validation_target, "test": spec.test_target},
+        "last": trial.evaluations[-1] if trial.evaluations else None,
+        "ledger": ledger,
+        "setup_seconds": trial.setup_seconds,
+        "attempts": trial.attempt + 1,
+        "ranks": trial.ranks.world,
+        "comparable": scored,
+    }
+
+
+def _status(trial: Trial, clock: Any) -> Status:
+    """The validation target alone counts for the score, whatever ended the trial."""
+    if trial.stop_reason == "user_stop":
+        return Status.USER_STOP
+    if clock.latches.validation is not None:
+        return Status.REACHED
+    return Status(trial.stop_reason)
+
+
+def _stop_on_signals(trial: Trial) -> None:
+    """The first signal ends the trial at the next step, with a checkpoint; the second at once."""
+
+    def stop(number: int, _: object) -> None:
+        if trial.user_stop:
+            raise KeyboardInterrupt
+        trial.user_stop = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) -> int:
+    status = _classify(error, trial)
+    if isinstance(error, AlgoperfError):
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    fail(folder, status, f"{type(error).__name__}: {error}", rank)
+    if trial is not None:
+        trial.records.event("failed", {"status": status.value, "message": str(error), "rank": rank})
+    print(f"status: {status.value}", file=sys.stderr, flush=True)
+    return exit_code_of(folder, status)
+
+
+def _classify(error: BaseException, trial: Trial | None) -> Status:
+    by_class = {
+        DataError: Status.DATA_ERROR,
+        SubmissionError: Status.SUBMISSION_ERROR,
+        IntegrityError: Status.INTEGRITY,
+        ConfigError: Status.CONFIG_ERROR,
+        ResumeError: Status.CONFIG_ERROR,
+        KeyboardInterrupt: Status.USER_STOP,
+    }
+    for kind, status in by_class.items():
+        if isinstance(error, kind):
+            return status
+    text = str(error).lower()
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text:
+        in_eval = trial is not None and trial.phase is Phase.EVAL
+        return Status.OOM_EVAL if in_eval else Status.OOM_TRAIN
+    if dist.is_initialized() and isinstance(error, RuntimeError) and any(word in text for word in _LOST_PEER):
+        return Status.RANK_LOST
+    frames = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    return Status.SUBMISSION_ERROR if frames & set(_SUBMISSION_CALLS) else Status.ERROR

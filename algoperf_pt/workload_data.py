@@ -1,0 +1,170 @@
+"""Which examples does a rank see at a step?  A pure function of (seed, step, rank): resume needs no loader state.
+
+A batch is a dict of tensors: `inputs`, `targets`, `weights` [B] (1 real, 0 padding), and what a workload documents.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from algoperf_pt.data.index import DataIndex
+from algoperf_pt.data.loader import batches
+from algoperf_pt.data.order import Order, eval_plan
+from algoperf_pt.data.reader import ShardReader
+from algoperf_pt.errors import DataError
+from algoperf_pt.ranks import Ranks
+from algoperf_pt.seeds import derive
+
+Batch = dict[str, Any]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+# The evaluated part of the training split is the same in every trial, so its numbers can be compared.
+_EVAL_TRAIN_SEED = 20230612
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How batches are loaded; no figure depends on it."""
+
+    workers: int = 0  # processes beside the trial's; 0: in the trial's own
+    prefetch: int = 2  # batches ahead per worker
+
+
+class WorkloadData(L.LightningDataModule):
+    """The splits of one prepared dataset.  Subclass with `build`; see workloads/mnist/data.py.
+
+    Args:
+        root: folder with index.json and the shards.
+        dataset: name that the index must carry.
+        preparer_version: version of the preparation that this code reads.
+        num_examples: rows by split, plus "eval_train", from conf/workload; checked against the index.
+        eval_batch_size: global.
+        loading: workers and prefetch.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        dataset: str,
+        preparer_version: int,
+        num_examples: dict[str, int],
+        eval_batch_size: int,
+        loading: Loading = Loading(),
+    ) -> None:
+        super().__init__()
+        self.root = Path(root)
+        self.num_examples = dict(num_examples)
+        self.eval_batch_size = eval_batch_size
+        self.loading = loading
+        self.index = DataIndex.open(self.root, dataset=dataset, preparer_version=preparer_version)
+        self._check_counts()
+        self._readers: dict[str, ShardReader] = {}
+
+    def reader(self, split: str) -> ShardReader:
+        """The split's rows; opened once in each process."""
+        if split not in self._readers:
+            self._readers[split] = ShardReader(self.index, split)
+        return self._readers[split]
+
+    @abstractmethod
+    def build(
+        self, split: str, indices: Indices, augment: int | None
+    ) -> dict[str, Tensor]:
+        """Read and collate rows of a split; also runs in loader workers.
+
+        Args:
+            split: "train", "validation" or "test".
+            indices: [B] rows, in batch order.
+            augment: seed of this batch's random augmentation; None in evaluations.
+        """
+
+    def train_batches(
+        self, global_batch_size: int, seed: int, ranks: Ranks, start: int = 0
+    ) -> Iterator[Batch]:
+        """This rank's endless stream of training batches, from batch number `start` on, on the device."""
+        n = self.num_examples["train"]
+        make = _TrainBatch(self, Order(n, global_batch_size, seed, ranks.rank, ranks.world), seed)
+        return self._stream(make, start, None, ranks)
+
+    def eval_batches(self, split: str, ranks: Ranks) -> Iterator[Batch]:
+        """Each example of the split once; the last batch is padded with weight 0."""
+        make = _EvalBatch(self, split, ranks.rank, ranks.world)
+        return self._stream(make, 0, -(-self.eval_rows(split) // self.eval_batch_size), ranks)
+
+    def eval_rows(self, split: str) -> int:
+        """Number of examples that an evaluation of the split covers."""
+        return self.num_examples["eval_train" if split == "train" else split]
+
+    def eval_index(self, split: str) -> Indices | None:
+        """Rows of the split's evaluated part, or None for all: a fixed sample of the training split."""
+        if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
+            return None
+        order = Order(self.num_examples["train"], self.eval_rows("train"), _EVAL_TRAIN_SEED, 0, 1)
+        rows: Indices = order.indices(0)
+        return rows
+
+    def _stream(self, make: Any, start: int, stop: int | None, ranks: Ranks) -> Iterator[Batch]:
+        cuda = ranks.device.type == "cuda"
+        host = batches(make, start, stop, self.loading.workers, self.loading.prefetch, cuda)
+        return _to_device(host, ranks.device) if cuda else host
+
+    def _check_counts(self) -> None:
+        for split in ("train", "validation", "test"):
+            found, expected = self.index.rows(split), self.num_examples[split]
+            if found != expected:
+                raise DataError(
+                    f"split {split!r} holds {found} examples",
+                    expected=f"{expected} (workload.num_examples.{split})",
+                    where=str(self.root / "index.json"),
+                    fix="prepare the data again from complete raw files (algoperf-prepare ... --force)",
+                )
+
+
+def _to_device(host: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    for batch in host:
+        yield {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+class _TrainBatch:
+    """Step -> batch; picklable, because loader workers call it."""
+
+    def __init__(self, data: WorkloadData, order: Order, seed: int) -> None:
+        self.data, self.order, self.seed = data, order, seed
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        augment = derive(self.seed, "augment", step, self.order.rank)
+        batch = self.data.build("train", self.order.indices(step), augment)
+        batch.setdefault("weights", torch.ones(len(batch["targets"])))
+        return batch
+
+
+class _EvalBatch:
+    """Number of an evaluation batch -> batch, padding rows weighted 0."""
+
+    def __init__(self, data: WorkloadData, split: str, rank: int, world: int) -> None:
+        self.data, self.split, self.rank, self.world = data, split, rank, world
+        self.rows = data.eval_index(split)
+
+    def __call__(self, number: int) -> dict[str, Tensor]:
+        data = self.data
+        plan = (data.eval_rows(self.split), data.eval_batch_size, self.rank, self.world, number)
+        indices, weights = eval_plan(*plan)
+        if self.rows is not None:
+            indices = self.rows[indices]
+        batch = data.build(self.split, indices, None)
+        batch["weights"] = _without_padding(batch.get("weights"), torch.from_numpy(weights))
+        return batch
+
+
+def _without_padding(weights: Tensor | None, real: Tensor) -> Tensor:
+    """`weights` [B, ...] of the workload (None: ones) with the padding rows' set to 0."""
+    if weights is None:
+        return real
+    return weights * real.reshape(-1, *[1] * (weights.dim() - 1))

@@ -1,0 +1,1 @@
+"""Workloads: a folder each."""

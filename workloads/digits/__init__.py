@@ -1,0 +1,1 @@
+"""The handwritten digits that scikit-learn ships, on MNIST's workload."""

@@ -1,0 +1,1 @@
+"""MNIST: 28x28 grey digits, one hidden layer."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from lightning import Fabric
-from lightning.fabric.plugins.environments import TorchElasticEnvironment
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.fabric.strategies.ddp import DDPStrategy
 
 from algoperf_pt.checkpoint import Checkpoints
 from algoperf_pt.config import config_hash
@@ -71,7 +71,11 @@ def assemble(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> tupl
 
 def make_fabric(trainer: dict[str, Any]) -> Fabric:
     """Fabric for one rank, launched; numerics as the rules say (float32, TF32 only where asked)."""
-    cuda = torch.cuda.is_available() if trainer["accelerator"] == "auto" else trainer["accelerator"] == "cuda"
+    cuda = (
+        torch.cuda.is_available()
+        if trainer["accelerator"] == "auto"
+        else trainer["accelerator"] == "cuda"
+    )
     if cuda and not torch.cuda.is_available():
         raise ConfigError(
             "trainer.accelerator=cuda: torch sees no GPU",
@@ -88,7 +92,11 @@ def make_fabric(trainer: dict[str, Any]) -> Fabric:
         accelerator="cuda" if cuda else "cpu",
         devices=local,
         num_nodes=world // local,
-        strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if several else "auto",
+        strategy=(
+            DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+            if several
+            else "auto"
+        ),
         plugins=[TorchElasticEnvironment()] if several else None,
     )
     fabric.launch()
@@ -129,7 +137,15 @@ def make_submission(config: dict[str, Any]) -> Submission:
         )
     options = dict(config["options"])
     if issubclass(kind, OptimizerSubmission):
-        keys = ("optimizer", "schedule", "batch_size", "grad_clip", "label_smoothing", "dropout_rate", "given")
+        keys = (
+            "optimizer",
+            "schedule",
+            "batch_size",
+            "grad_clip",
+            "label_smoothing",
+            "dropout_rate",
+            "given",
+        )
         options = {key: config[key] for key in keys} | options
     submission: Submission = kind(**options)
     return submission
@@ -178,7 +194,9 @@ def _continue(trial: Trial, folder: Path) -> None:
     if ranks.is_zero:
         trial.heartbeats.append(Heartbeat(path))
         if trial.attempt:
-            trial.records.event("resumed", {"step": trial.step, "attempt": trial.attempt, "charged_to": killed_at})
+            trial.records.event(
+                "resumed", {"step": trial.step, "attempt": trial.attempt, "charged_to": killed_at}
+            )
 
 
 def _listeners(config: dict[str, Any], folder: Path) -> list[Listener]:

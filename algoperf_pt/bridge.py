@@ -30,12 +30,19 @@ class TrainerBridge(L.Callback):
         self.trial.workload.trial_step = self.trial.train_step
         self.clock.on_train_start(trainer, pl_module)
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """The clock's hook."""
         self.clock.on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """The clock's hook; the trial's word to stop becomes the Trainer's."""
         self.clock.on_train_batch_end(trainer, pl_module, self.trial.last_metrics, batch, batch_idx)

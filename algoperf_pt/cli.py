@@ -3,6 +3,7 @@
 import sys
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from algoperf_pt import schema
@@ -13,7 +14,18 @@ from algoperf_pt.help import HELP_FLAGS, print_help
 from algoperf_pt.status import EXIT_CODES, Status
 
 # What Hydra itself answers: multirun, and looking at the configuration.
-_HYDRA_FLAGS = ("-m", "--multirun", "--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "-sc", "--shell-completion")
+_HYDRA_FLAGS = (
+    "-m",
+    "--multirun",
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "--hydra-help",
+    "--version",
+    "-sc",
+    "--shell-completion",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,7 +76,7 @@ def _hydra(arguments: list[str]) -> None:
 
     @hydra.main(config_path="pkg://conf", config_name="train", version_base="1.3")
     def job(node: DictConfig) -> int:
-        overrides = hydra.core.hydra_config.HydraConfig.get().overrides.task
+        overrides = HydraConfig.get().overrides.task
         return run_apart(finish(node, list(overrides)))
 
     job()

@@ -54,7 +54,9 @@ def compose_config(overrides: list[str], config_dir: str | None = None) -> Confi
     GlobalHydra.instance().clear()
     search = [f"hydra.searchpath=[{Path(config_dir).resolve()}]"] if config_dir else []
     if config_dir and not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups")
+        raise ConfigError(
+            f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups"
+        )
     with initialize_config_module("conf", version_base="1.3"):
         try:
             return finish(compose("train", [*search, *overrides]), overrides)
@@ -106,7 +108,11 @@ def config_hash(config: Config) -> str:
 def stable_part(config: Config) -> dict[str, Any]:
     """The configuration as {"dotted.key": value}, without the volatile keys."""
     flat = flatten(config)
-    return {k: v for k, v in flat.items() if not any(k == v_ or k.startswith(v_ + ".") for v_ in VOLATILE)}
+    return {
+        k: v
+        for k, v in flat.items()
+        if not any(k == v_ or k.startswith(v_ + ".") for v_ in VOLATILE)
+    }
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -129,14 +135,23 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
     key = str(getattr(root, "full_key", None) or getattr(root, "key", None) or "")
     where = _place(first_lines, key, overrides)
     if isinstance(error, MissingConfigException):
-        return ConfigError(first_lines[0], expected=_options(str(error)), where=where, fix=_near_option(error))
+        return ConfigError(
+            first_lines[0], expected=_options(str(error)), where=where, fix=_near_option(error)
+        )
     if "You must specify" in str(error):
         return ConfigError(
-            first_lines[0].rstrip("."), expected=_options(str(error)), where="command line", fix="for example workload=digits"
+            first_lines[0].rstrip("."),
+            expected=_options(str(error)),
+            where="command line",
+            fix="for example workload=digits",
         )
     names = [str(n) for n in _siblings(root)]
     near = difflib.get_close_matches(key.split(".")[-1], names, n=1)
-    problem = str(root).strip().splitlines()[0] if isinstance(root, OmegaConfBaseException) else first_lines[-1]
+    problem = (
+        str(root).strip().splitlines()[0]
+        if isinstance(root, OmegaConfBaseException)
+        else first_lines[-1]
+    )
     if isinstance(root, OmegaConfBaseException) and near:
         fix = f"did you mean {near[0]!r}?"
     elif "not in struct" in problem or "Could not override" in first_lines[0]:
@@ -144,7 +159,9 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
     else:
         fix = "python train.py --help shows the groups; --cfg job shows every key with its value"
     expected = f"one of {', '.join(names)}" if names and "not in" in problem else _type_of(root)
-    return ConfigError(f"{key or 'configuration'}: {problem}", expected=expected, where=where, fix=fix)
+    return ConfigError(
+        f"{key or 'configuration'}: {problem}", expected=expected, where=where, fix=fix
+    )
 
 
 def _siblings(root: BaseException) -> list[str]:
@@ -174,7 +191,9 @@ def _place(lines: list[str], key: str, overrides: list[str]) -> str:
 
 def _override_of(key: str, overrides: list[str]) -> str:
     last = key.split(".")[-1]
-    return next((o for o in overrides if key and re.split(r"[.+=]", o.partition("=")[0])[-1] == last), "")
+    return next(
+        (o for o in overrides if key and re.split(r"[.+=]", o.partition("=")[0])[-1] == last), ""
+    )
 
 
 def _options(message: str) -> str:
@@ -186,4 +205,3 @@ def _near_option(error: MissingConfigException) -> str:
     wanted = str(error.missing_cfg_file or "").split("/")[-1]
     near = difflib.get_close_matches(wanted, list(error.options or []), n=1)
     return f"did you mean {near[0]!r}?" if near else "python train.py --help lists the choices"
-

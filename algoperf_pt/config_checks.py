@@ -16,7 +16,9 @@ def check(config: Config) -> None:
     for key, (test, expected) in _VALUES.items():
         value = _get(config, key)
         if value is not None and not test(value):
-            raise ConfigError(f"{key}: impossible value {value!r}", expected=expected, where=_where(key))
+            raise ConfigError(
+                f"{key}: impossible value {value!r}", expected=expected, where=_where(key)
+            )
     _check_rules(config)
     _check_devices(config)
     _check_data(config)
@@ -90,7 +92,9 @@ def _check_rules(config: Config) -> None:
         value = targets["workloads"][name][key]
         if not test(value):
             full = f"targets.workloads.{name}.{key}"
-            raise ConfigError(f"{full}: impossible value {value!r}", expected=expected, where="conf/targets")
+            raise ConfigError(
+                f"{full}: impossible value {value!r}", expected=expected, where="conf/targets"
+            )
     if ruleset["name"] not in targets["rulesets"]:
         raise ConfigError(
             f"ruleset.name: version {targets['version']} has no rule set {ruleset['name']!r}",
@@ -119,7 +123,8 @@ def _check_devices(config: Config) -> None:
     good = devices == "all" or (devices.isdigit() and int(devices) > 0)
     if not good:
         raise ConfigError(
-            f"trainer.devices: impossible value {devices!r}", expected='a number of processes, or "all"'
+            f"trainer.devices: impossible value {devices!r}",
+            expected='a number of processes, or "all"',
         )
     if devices == "all" and config["trainer"]["accelerator"] == "cpu":
         raise ConfigError(

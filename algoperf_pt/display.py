@@ -49,13 +49,21 @@ class PlainDisplay:
         """A step's metrics; shown rarely."""
         if elapsed >= self._next:
             self._next = elapsed + _PLAIN_SECONDS
-            print("  ".join(f"{k} {v}" for k, v in progress(trial, row, elapsed).items()), flush=True)
+            print(
+                "  ".join(f"{k} {v}" for k, v in progress(trial, row, elapsed).items()), flush=True
+            )
 
     def on_evaluation_end(self, trial: Trial, row: dict[str, float]) -> None:
         """An evaluation's row."""
         metric = trial.spec.metric
-        parts = [f"{s} {metric} {row[f'{s}/{metric}']:.4f}" for s in ("train", "validation", "test") if f"{s}/{metric}" in row]
-        print(f"evaluation at step {trial.step}, {row['score']:.2f} s: {', '.join(parts)}", flush=True)
+        parts = [
+            f"{s} {metric} {row[f'{s}/{metric}']:.4f}"
+            for s in ("train", "validation", "test")
+            if f"{s}/{metric}" in row
+        ]
+        print(
+            f"evaluation at step {trial.step}, {row['score']:.2f} s: {', '.join(parts)}", flush=True
+        )
 
     def on_end(self, trial: Trial) -> None:
         """Nothing: the summary follows."""

@@ -34,7 +34,11 @@ def run_here(config: dict[str, Any]) -> int:
         finished = open_folder(config, folder)
         if finished is not None:
             return finished
-        return run_rank(config, folder, 0) if config["trainer"]["devices"] == "1" else _launch(config, folder)
+        return (
+            run_rank(config, folder, 0)
+            if config["trainer"]["devices"] == "1"
+            else _launch(config, folder)
+        )
 
 
 def _run_under_launcher(config: dict[str, Any], folder: Path, rank: int) -> int:
@@ -139,14 +143,23 @@ def _launch(config: dict[str, Any], folder: Path) -> int:
     """Fresh workers on this machine by torch.distributed.run, in a session of their own."""
     devices = config["trainer"]["devices"]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=0"]
-    command += [f"--nproc-per-node={'gpu' if devices == 'all' else devices}", "-m", "algoperf_pt.rank", str(folder)]
+    command += [
+        f"--nproc-per-node={'gpu' if devices == 'all' else devices}",
+        "-m",
+        "algoperf_pt.rank",
+        str(folder),
+    ]
     environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _count(devices))))
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.terminate())
     code = process.wait()
-    return exit_code_of(folder, Status.RANK_LOST) if read_result(folder) else (code or EXIT_CODES[Status.ERROR])
+    return (
+        exit_code_of(folder, Status.RANK_LOST)
+        if read_result(folder)
+        else (code or EXIT_CODES[Status.ERROR])
+    )
 
 
 def _count(devices: str) -> int:

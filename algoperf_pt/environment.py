@@ -40,7 +40,7 @@ def describe(trial: Trial) -> dict[str, Any]:
         "torch": torch.__version__,
         "packages": {d.name: d.version for d in distributions() if d.name in _REPORTED},
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "gpus": _gpus(),
         "driver": _driver(),
         "cpu": _cpu_name(),
@@ -55,7 +55,11 @@ def describe(trial: Trial) -> dict[str, Any]:
             "cudnn_tf32": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "deterministic": torch.are_deterministic_algorithms_enabled(),
-            "compile": trial.config["workload"]["compile"] if trial.config["trainer"]["compile"] else "none",
+            "compile": (
+                trial.config["workload"]["compile"]
+                if trial.config["trainer"]["compile"]
+                else "none"
+            ),
         },
         "seed": trial.seed,
         "config_sha256": config_hash(trial.config),
@@ -65,7 +69,16 @@ def describe(trial: Trial) -> dict[str, Any]:
     }
 
 
-_REPORTED = ("lightning", "hydra-core", "omegaconf", "numpy", "webdataset", "torchvision", "torchaudio", "triton")
+_REPORTED = (
+    "lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "webdataset",
+    "torchvision",
+    "torchaudio",
+    "triton",
+)
 
 
 def source_hash() -> str:
@@ -136,4 +149,7 @@ def _driver() -> str | None:
 def _cpu_name() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    return next((l.partition(":")[2].strip() for l in lines if l.startswith("model name")), platform.processor())
+    return next(
+        (x.partition(":")[2].strip() for x in lines if x.startswith("model name")),
+        platform.processor(),
+    )

@@ -25,7 +25,9 @@ class AlgoperfError(Exception):
         return _rebuild, (type(self), self.problem, self.expected, self.where, self.fix)
 
 
-def _rebuild(kind: type[AlgoperfError], problem: str, expected: str, where: str, fix: str) -> AlgoperfError:
+def _rebuild(
+    kind: type[AlgoperfError], problem: str, expected: str, where: str, fix: str
+) -> AlgoperfError:
     return kind(problem, expected=expected, where=where, fix=fix)
 
 

@@ -35,7 +35,9 @@ class Guard:
         self._model, self._ranks = model, ranks
         self._tensors = {name: _facts(p) for name, p in model.named_parameters()}
         self._classes = {name: type(module) for name, module in model.named_modules()}
-        self._known = _tasks()  # threads and processes of the harness; the others are the submission's
+        self._known = (
+            _tasks()
+        )  # threads and processes of the harness; the others are the submission's
         self._paused: dict[str, float] = {}
 
     # ---- parameters ----------------------------------------------------------------------------------------------
@@ -56,9 +58,14 @@ class Guard:
                 )
         classes = {name: type(module) for name, module in self._model.named_modules()}
         if classes != self._classes:
-            changed = sorted(n for n in classes.keys() | self._classes.keys() if classes.get(n) != self._classes.get(n))
+            changed = sorted(
+                n
+                for n in classes.keys() | self._classes.keys()
+                if classes.get(n) != self._classes.get(n)
+            )
             raise IntegrityError(
-                f"the model's module {changed[0]!r} was replaced", expected="the workload's own modules"
+                f"the model's module {changed[0]!r} was replaced",
+                expected="the workload's own modules",
             )
         self._check_equal_ranks()
 

@@ -56,7 +56,9 @@ class WeightsAndBiases:
             ) from error
         name = "/".join(folder.parts[-4:])
         project = config["logger"]["wandb_project"]
-        self._run = wandb.init(project=project, name=name, config=config, dir=str(folder), resume="allow")
+        self._run = wandb.init(
+            project=project, name=name, config=config, dir=str(folder), resume="allow"
+        )
 
     def on_log(self, trial: Trial, row: dict[str, float], elapsed: float) -> None:
         """A step's metrics."""

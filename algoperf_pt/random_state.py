@@ -23,7 +23,13 @@ def random_state() -> dict[str, Any]:
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "python": [version, list(words), gauss],
-        "numpy": [str(kind), [int(key) for key in keys], int(position), int(has_gauss), float(cached)],
+        "numpy": [
+            str(kind),
+            [int(key) for key in keys],
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
     }
 
 

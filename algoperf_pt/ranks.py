@@ -24,7 +24,7 @@ class Ranks:
         self.world = dist.get_world_size() if on else 1
         self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank))
         needs_own = on and dist.get_backend() != "gloo"
-        self._control = dist.new_group(backend="gloo") if needs_own else None
+        self._control: Any = dist.new_group(backend="gloo") if needs_own else None
 
     @property
     def is_zero(self) -> bool:

@@ -23,7 +23,9 @@ class WorkloadSpec:
     budget_factor: float  # 1 for external tuning; the rule set's for self-tuning
     eval_period: float  # s between evaluations
     step_hint: int  # steps that an algorithm may plan with
-    num_examples: Mapping[str, int]  # rows by split; "eval_train" is the part of train that is evaluated
+    num_examples: Mapping[
+        str, int
+    ]  # rows by split; "eval_train" is the part of train that is evaluated
     eval_batch_size: int  # global
     baseline_batch_size: int  # global
     loss_type: str

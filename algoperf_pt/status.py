@@ -42,6 +42,4 @@ EXIT_CODES: dict[Status, int] = {
 }
 
 # Trials with these statuses are over: the same command shows their result instead of training on.
-FINAL = frozenset(
-    {Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE, Status.DIVERGED}
-)
+FINAL = frozenset({Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE, Status.DIVERGED})

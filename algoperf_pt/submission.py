@@ -116,8 +116,8 @@ class OptimizerSubmission(Submission):
     def step(self, workload: WorkloadView, batch: Batch) -> Metrics:
         self._set_learning_rate(workload.step)
         if self._needs_closure:
-            loss = self.optimizer.step(lambda: self._gradient(workload, batch)[0])  # type: ignore[arg-type]
-            return {"loss": loss, "lr": self.optimizer.param_groups[0]["lr"]}
+            first: Any = self.optimizer.step(lambda: self._gradient(workload, batch)[0])  # type: ignore
+            return {"loss": first, "lr": self.optimizer.param_groups[0]["lr"]}
         loss, norm = self._gradient(workload, batch)
         self.optimizer.step()
         metrics: Metrics = {"loss": loss.detach(), "lr": self.optimizer.param_groups[0]["lr"]}

@@ -37,7 +37,10 @@ def summary_table(folder: Path, result: dict[str, Any]) -> Table:
             table.add_row(f"time to {split} target", _time_text(result, split))
     if result.get("last"):
         metric = result["metric"]
-        last = ", ".join(f"{s} {result['last'].get(f'{s}/{metric}', float('nan')):.4f}" for s in ("validation", "test"))
+        last = ", ".join(
+            f"{s} {result['last'].get(f'{s}/{metric}', float('nan')):.4f}"
+            for s in ("validation", "test")
+        )
         table.add_row(f"last {metric}", last)
         table.add_row("steps", str(result["step"]))
         table.add_row("timed", f"{result['elapsed']:.2f} s of {result['budget']:.0f} s")
@@ -50,7 +53,11 @@ def summary_table(folder: Path, result: dict[str, Any]) -> Table:
 def _status_text(result: dict[str, Any]) -> str:
     message = result.get("message")
     text = f"{result['status']} ({message.splitlines()[0]})" if message else result["status"]
-    return text if result.get("comparable", True) else f"{text}, not comparable (tiny workload or eval_every_steps)"
+    return (
+        text
+        if result.get("comparable", True)
+        else f"{text}, not comparable (tiny workload or eval_every_steps)"
+    )
 
 
 def _time_text(result: dict[str, Any], split: str) -> str:
@@ -77,13 +84,23 @@ def plot(folder: Path, result: dict[str, Any]) -> None:
     seconds = [float(row["score"]) for row in rows]
     for split in ("train", "validation", "test"):
         if f"{split}/{metric}" in rows[0]:
-            axes.plot(seconds, [float(row[f"{split}/{metric}"]) for row in rows], marker="o", ms=3, label=split)
-    axes.axhline(result["targets"]["validation"], color="black", ls="--", lw=1, label="validation target")
+            axes.plot(
+                seconds,
+                [float(row[f"{split}/{metric}"]) for row in rows],
+                marker="o",
+                ms=3,
+                label=split,
+            )
+    axes.axhline(
+        result["targets"]["validation"], color="black", ls="--", lw=1, label="validation target"
+    )
     reached = result["time_to_target"]["validation"]
     if reached is not None:
         axes.axvline(reached, color="tab:green", lw=1, label=f"reached after {reached:.2f} s")
     config = json.loads((folder / "config.json").read_text())
-    axes.set_title(f"{config['workload']['name']} / {config['submission']['name']}: {result['status']}")
+    axes.set_title(
+        f"{config['workload']['name']} / {config['submission']['name']}: {result['status']}"
+    )
     axes.set_xlabel("timed seconds")
     axes.set_ylabel(metric)
     axes.grid(alpha=0.3)

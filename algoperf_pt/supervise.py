@@ -23,7 +23,11 @@ _PR_SET_PDEATHSIG = 1  # Linux: the kernel kills the trial when its supervisor d
 
 
 def supervise(
-    run: Callable[[Heartbeat], int], folder: Path, rank: int, hang_timeout: float, eval_timeout: float
+    run: Callable[[Heartbeat], int],
+    folder: Path,
+    rank: int,
+    hang_timeout: float,
+    eval_timeout: float,
 ) -> int:
     """Run a trial in a fork of this process and return its exit code.
 
@@ -43,7 +47,12 @@ def supervise(
         _die_with(parent)
         os._exit(_run(run, heartbeat))
     _pass_signals_on(child)
-    limits = {Phase.TRAIN: hang_timeout, Phase.SETUP: eval_timeout, Phase.EVAL: eval_timeout, Phase.END: eval_timeout}
+    limits = {
+        Phase.TRAIN: hang_timeout,
+        Phase.SETUP: eval_timeout,
+        Phase.EVAL: eval_timeout,
+        Phase.END: eval_timeout,
+    }
     hung = _watch(child, heartbeat, limits, folder, rank)
     _, wait_status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(wait_status)
@@ -66,7 +75,9 @@ def _run(run: Callable[[Heartbeat], int], heartbeat: Heartbeat) -> int:
         sys.stderr.flush()
 
 
-def _watch(child: int, heartbeat: Heartbeat, limits: dict[Phase, float], folder: Path, rank: int) -> bool:
+def _watch(
+    child: int, heartbeat: Heartbeat, limits: dict[Phase, float], folder: Path, rank: int
+) -> bool:
     """Wait for the end of the child; True if it was killed because it hung."""
     descriptor = os.pidfd_open(child)
     poll = select.poll()
@@ -90,7 +101,12 @@ def _kill_hung(child: int, folder: Path, rank: int, phase: Phase, silent: float)
     while time.monotonic() < end and not (stacks.exists() and stacks.stat().st_size):
         time.sleep(0.05)
     what = "no step" if phase is Phase.TRAIN else f"no end of the {phase.name.lower()}"
-    fail(folder, Status.HUNG, f"rank {rank}: {what} for {silent:.0f} s; stacks in {stacks.name}", rank)
+    fail(
+        folder,
+        Status.HUNG,
+        f"rank {rank}: {what} for {silent:.0f} s; stacks in {stacks.name}",
+        rank,
+    )
     os.kill(child, signal.SIGKILL)
 
 

@@ -81,8 +81,18 @@ class Trial:
         heartbeats: list[Heartbeat],
     ) -> None:
         self.config, self.spec, self.ranks = config, workload.spec, ranks
-        self.workload, self.judge, self.submission, self.hparams = workload, judge, submission, hparams
-        self.clock, self.records, self.checkpoints, self.listeners = clock, records, checkpoints, listeners
+        self.workload, self.judge, self.submission, self.hparams = (
+            workload,
+            judge,
+            submission,
+            hparams,
+        )
+        self.clock, self.records, self.checkpoints, self.listeners = (
+            clock,
+            records,
+            checkpoints,
+            listeners,
+        )
         self.seed: int = config["seed"]
         self.step = 0  # updates done
         self.drawn = 0  # batches that data selection has taken from the stream
@@ -95,7 +105,8 @@ class Trial:
         self.phase = Phase.SETUP
         self.setup_seconds = 0.0  # untimed set-up of the submission
         self.heartbeats = heartbeats
-        self._log_first, self._log_every = config["logger"]["first"], config["logger"]["every"]
+        self._log_first: int = config["logger"]["first"]
+        self._log_every: int = config["logger"]["every"]
         self._cuda = ranks.device.type == "cuda"
         self.view = self._make_view(engine)
         self._guard = Guard(workload.model, ranks)

@@ -85,7 +85,16 @@ class WorkloadView:
 
     __slots__ = tuple(
         f"_WorkloadView__{name}"
-        for name in ("workload", "engine", "ranks", "time", "seed", "step", "wants_metrics", "evaluate")
+        for name in (
+            "workload",
+            "engine",
+            "ranks",
+            "time",
+            "seed",
+            "step",
+            "wants_metrics",
+            "evaluate",
+        )
     )
 
     def __init__(

@@ -12,7 +12,14 @@ import torch
 import torch.distributed as dist
 
 from algoperf_pt.assemble import assemble
-from algoperf_pt.errors import AlgoperfError, ConfigError, DataError, IntegrityError, ResumeError, SubmissionError
+from algoperf_pt.errors import (
+    AlgoperfError,
+    ConfigError,
+    DataError,
+    IntegrityError,
+    ResumeError,
+    SubmissionError,
+)
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
 from algoperf_pt.result import exit_code_of, fail, write_result
@@ -20,7 +27,13 @@ from algoperf_pt.status import EXIT_CODES, FINAL, Status
 from algoperf_pt.summary import print_summary
 from algoperf_pt.trial import Trial
 
-_SUBMISSION_CALLS = ("setup_submission", "train_step", "prepare_for_eval", "resume_training", "_checked_batch_size")
+_SUBMISSION_CALLS = (
+    "setup_submission",
+    "train_step",
+    "prepare_for_eval",
+    "resume_training",
+    "_checked_batch_size",
+)
 _LOST_PEER = ("connection closed", "connection reset", "broken pipe", "nccl", "peer", "timed out")
 
 
@@ -44,7 +57,11 @@ def run(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> int:
     if dist.is_initialized():
         dist.destroy_process_group()
     # a launcher of several ranks takes any other code for a crash and prints a report of it
-    return 0 if "RANK" in os.environ and (status in FINAL or status is Status.USER_STOP) else EXIT_CODES[status]
+    return (
+        0
+        if "RANK" in os.environ and (status in FINAL or status is Status.USER_STOP)
+        else EXIT_CODES[status]
+    )
 
 
 def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
@@ -60,8 +77,12 @@ def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
         trial.records.final_row(row)
         trial.save_checkpoint()
     gap, wall = clock.ledger.discrepancy()
-    trial.records.write_json("ledger.json", {"ranks": ledger, "unexplained": gap, "wall_of_attempt": wall})
-    trial.records.event("end", {"status": status.value, "step": trial.step, "elapsed": clock.elapsed})
+    trial.records.write_json(
+        "ledger.json", {"ranks": ledger, "unexplained": gap, "wall_of_attempt": wall}
+    )
+    trial.records.event(
+        "end", {"status": status.value, "step": trial.step, "elapsed": clock.elapsed}
+    )
     if trial.ranks.is_zero:
         for listener in trial.listeners:
             listener.on_end(trial)
@@ -71,7 +92,9 @@ def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
     return status
 
 
-def _result(trial: Trial, clock: Any, status: Status, times: dict[str, Any], ledger: dict[str, float]) -> dict[str, Any]:
+def _result(
+    trial: Trial, clock: Any, status: Status, times: dict[str, Any], ledger: dict[str, float]
+) -> dict[str, Any]:
     spec = trial.spec
     scored = trial.config["eval_every_steps"] is None and trial.config["workload"]["tier"] == "full"
     return {
@@ -143,7 +166,11 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text:
         in_eval = trial is not None and trial.phase is Phase.EVAL
         return Status.OOM_EVAL if in_eval else Status.OOM_TRAIN
-    if dist.is_initialized() and isinstance(error, RuntimeError) and any(word in text for word in _LOST_PEER):
+    if (
+        dist.is_initialized()
+        and isinstance(error, RuntimeError)
+        and any(word in text for word in _LOST_PEER)
+    ):
         return Status.RANK_LOST
     frames = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
     return Status.SUBMISSION_ERROR if frames & set(_SUBMISSION_CALLS) else Status.ERROR

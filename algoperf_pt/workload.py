@@ -62,12 +62,16 @@ class Workload(L.LightningModule):
         self.data = data
         self.model = self.build_model(**model)
         self.param_types: dict[str, ParamType] = param_types(self.model)
-        self._dropouts = [m for m in self.model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+        self._dropouts = [
+            m for m in self.model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)
+        ]
         self._default_rates = [m.p for m in self._dropouts]
         self._batch_norms = [
             m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._NormBase)
         ]
-        self.trial_step: Callable[[Batch], dict[str, Any]] | None = None  # set by the bridge to L.Trainer
+        self.trial_step: Callable[[Batch], dict[str, Any]] | None = (
+            None  # set by the bridge to L.Trainer
+        )
 
     # ---- what a workload defines -------------------------------------------------------------------------------
 
@@ -88,7 +92,9 @@ class Workload(L.LightningModule):
         """What one evaluation batch (model in evaluation mode, no gradients) adds to the split's metrics."""
 
     @abstractmethod
-    def metrics(self, split: str, sums: dict[str, float], rows: dict[str, Tensor]) -> dict[str, float]:
+    def metrics(
+        self, split: str, sums: dict[str, float], rows: dict[str, Tensor]
+    ) -> dict[str, float]:
         """The split's metrics, global over ranks, e.g. {"accuracy": ..., "loss": ...}."""
 
     # ---- what every workload has -------------------------------------------------------------------------------

@@ -74,9 +74,7 @@ class WorkloadData(L.LightningDataModule):
         return self._readers[split]
 
     @abstractmethod
-    def build(
-        self, split: str, indices: Indices, augment: int | None
-    ) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
         """Read and collate rows of a split; also runs in loader workers.
 
         Args:

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-Update = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]  # parameters, gradients, m, v
+Update = tuple[
+    list[Tensor], list[Tensor], list[Tensor], list[Tensor]
+]  # parameters, gradients, m, v
 
 
 class NAdamW(Optimizer):
@@ -51,7 +53,9 @@ class NAdamW(Optimizer):
         _check("weight_decay", weight_decay, weight_decay >= 0, "at least 0")
         for number, beta in enumerate(betas):
             _check(f"betas[{number}]", beta, 0 <= beta < 1, "from 0 to below 1")
-        defaults = dict(lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=foreach)
+        defaults = dict(
+            lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay, foreach=foreach
+        )
         super().__init__(params, defaults)
 
     @torch.no_grad()
@@ -69,7 +73,9 @@ class NAdamW(Optimizer):
 
     def _by_kind(self, params: list[Tensor]) -> dict[tuple[torch.device, torch.dtype, int], Update]:
         """Parameters with gradients by (device, dtype, their step number), with their state; counts the step."""
-        kinds: dict[tuple[torch.device, torch.dtype, int], Update] = defaultdict(lambda: ([], [], [], []))
+        kinds: dict[tuple[torch.device, torch.dtype, int], Update] = defaultdict(
+            lambda: ([], [], [], [])
+        )
         for p in params:
             if p.grad is None:
                 continue
@@ -86,7 +92,9 @@ class NAdamW(Optimizer):
     def _start(p: Tensor, state: dict[str, Any]) -> None:
         assert p.grad is not None
         if p.grad.is_sparse:
-            raise ValueError("NAdamW takes dense gradients; this one is sparse: build the embedding with sparse=False")
+            raise ValueError(
+                "NAdamW takes dense gradients; this one is sparse: build the embedding with sparse=False"
+            )
         state["step"] = 0
         state["exp_avg"] = torch.zeros_like(p, memory_format=torch.preserve_format)
         state["exp_avg_sq"] = torch.zeros_like(p, memory_format=torch.preserve_format)

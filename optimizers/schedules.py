@@ -42,7 +42,9 @@ class WarmupCosine:
         after_horizon: str = "rise",
     ) -> None:
         if after_horizon not in ("rise", "zero"):
-            raise ValueError(f'WarmupCosine: after_horizon = {after_horizon!r}, expected "rise" or "zero"')
+            raise ValueError(
+                f'WarmupCosine: after_horizon = {after_horizon!r}, expected "rise" or "zero"'
+            )
         self.horizon = _horizon(step_hint, horizon_factor, integer_horizon)
         self.warmup = _warmup(self.horizon, warmup_factor, warmup_steps, integer_warmup)
         self.decay = max(self.horizon - self.warmup, 1)
@@ -53,7 +55,9 @@ class WarmupCosine:
         if step < self.warmup and (step < whole or whole != self.warmup):
             return self._ramp(step)
         # with a real-valued W the switch repeats the last warm-up value, and the cosine scales that
-        peak, since = (1.0, step - whole) if whole == self.warmup else (self._ramp(whole), step - whole - 1)
+        peak, since = (
+            (1.0, step - whole) if whole == self.warmup else (self._ramp(whole), step - whole - 1)
+        )
         if not self._rise and since >= self.decay:
             return 0.0
         return peak * (1 + math.cos(math.pi * since / self.decay)) / 2
@@ -102,8 +106,12 @@ def _horizon(step_hint: int, factor: float, integer: bool) -> float:
 
 def _warmup(horizon: float, factor: float | None, steps: int | None, integer: bool) -> float:
     if (factor is None) == (steps is None):
-        raise ValueError(f"warmup_factor = {factor!r} and warmup_steps = {steps!r}, expected exactly one of them")
+        raise ValueError(
+            f"warmup_factor = {factor!r} and warmup_steps = {steps!r}, expected exactly one of them"
+        )
     warmup = float(steps) if steps is not None else horizon * float(factor or 0.0)
     if not 0 <= warmup <= horizon:
-        raise ValueError(f"a warm-up of {warmup!r} steps, expected from 0 to the horizon of {horizon!r}")
+        raise ValueError(
+            f"a warm-up of {warmup!r} steps, expected from 0 to the horizon of {horizon!r}"
+        )
     return int(warmup) if integer else warmup

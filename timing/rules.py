@@ -35,7 +35,9 @@ class Rules:
     spec: WorkloadSpec
     max_steps: int | None = None
     evaluate_after_first_step: bool = True
-    late_evaluation: bool = False  # v0.5: a due evaluation still ran when the budget had just been exceeded
+    late_evaluation: bool = (
+        False  # v0.5: a due evaluation still ran when the budget had just been exceeded
+    )
     stop_on: tuple[str, ...] = ("validation", "test")
     eval_every_steps: int | None = None  # unscored: by steps instead of by time
 
@@ -87,7 +89,9 @@ def may_evaluate(rules: Rules, elapsed: float) -> bool:
     return rules.late_evaluation or elapsed < rules.spec.budget
 
 
-def latch(rules: Rules, latches: Latches, elapsed: float, step: int, metrics: dict[str, float]) -> Latches:
+def latch(
+    rules: Rules, latches: Latches, elapsed: float, step: int, metrics: dict[str, float]
+) -> Latches:
     """The latches after an evaluation that gave `metrics` ("validation/accuracy": ...)."""
     spec = rules.spec
     for split, target in (("validation", spec.validation_target), ("test", spec.test_target)):

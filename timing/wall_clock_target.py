@@ -27,7 +27,9 @@ from timing.rules import (
     may_evaluate,
 )
 
-_FINITE_CHECK = 50  # steps between looks at the loss on an accelerator, where each look waits for the device
+_FINITE_CHECK = (
+    50  # steps between looks at the loss on an accelerator, where each look waits for the device
+)
 _DISPLAY = 0.5  # s between refreshes of the display
 
 
@@ -72,7 +74,9 @@ class WallClockTarget(L.Callback):
         self.trial.ranks.barrier()
         self.ledger.start("data")
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
         """The batch is there: from data to step."""
         self.ledger.switch("step")
 

@@ -16,7 +16,13 @@ _TRIES = 5
 _PATIENCE = 1.0  # s before the second try; doubled each time
 
 
-def download(file: RawFile, folder: Path, tries: int = _TRIES, patience: float = _PATIENCE, quiet: bool = False) -> Path:
+def download(
+    file: RawFile,
+    folder: Path,
+    tries: int = _TRIES,
+    patience: float = _PATIENCE,
+    quiet: bool = False,
+) -> Path:
     """Fetch `file` into `folder`, unless it is there with its checksum.
 
     Raises:
@@ -36,7 +42,11 @@ def download(file: RawFile, folder: Path, tries: int = _TRIES, patience: float =
         try:
             _fetch(file, partial, quiet)
             break
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
             if attempt == tries - 1:
                 raise DataError(
                     f"{file.url} could not be fetched in {tries} tries: {type(error).__name__}",
@@ -46,7 +56,10 @@ def download(file: RawFile, folder: Path, tries: int = _TRIES, patience: float =
     problem = _problem(file, partial)
     if problem:
         partial.unlink()
-        raise DataError(f"{file.url}: {problem}", fix="the file on the server is another one, or was changed on the way")
+        raise DataError(
+            f"{file.url}: {problem}",
+            fix="the file on the server is another one, or was changed on the way",
+        )
     partial.replace(path)
     return path
 
@@ -59,11 +72,16 @@ def _fetch(file: RawFile, partial: Path, quiet: bool) -> None:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
             return  # all of it is here already; the checksum decides
         if not answer.ok:
-            raise DataError(f"{file.url}: the server answers {answer.status_code} {answer.reason}", fix="check the address")
+            raise DataError(
+                f"{file.url}: the server answers {answer.status_code} {answer.reason}",
+                fix="check the address",
+            )
         resumed = answer.status_code == requests.codes.partial_content
         total = int(answer.headers.get("Content-Length", 0)) + (start if resumed else 0)
         columns = (TextColumn(file.name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with partial.open("ab" if resumed else "wb") as out, Progress(*columns, disable=quiet) as bar:
+        with partial.open("ab" if resumed else "wb") as out, Progress(
+            *columns, disable=quiet
+        ) as bar:
             task = bar.add_task(file.name, total=total or None, completed=start if resumed else 0)
             for chunk in answer.iter_content(_CHUNK):
                 out.write(chunk)

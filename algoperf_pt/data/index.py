@@ -44,7 +44,9 @@ class DataIndex:
         self.root, self.content = root, content
 
     @staticmethod
-    def open(root: Path | str, dataset: str | None = None, preparer_version: int | None = None) -> "DataIndex":
+    def open(
+        root: Path | str, dataset: str | None = None, preparer_version: int | None = None
+    ) -> "DataIndex":
         """Read and check the index: format, dataset, preparer version, and the size of every shard.
 
         Raises:
@@ -95,7 +97,8 @@ class DataIndex:
                 }
         except (OSError, KeyError, ValueError) as error:
             raise DataError(
-                f"{self.root / NPZ_NAME} cannot be read: {error}", fix=_again(self.dataset, self.root)
+                f"{self.root / NPZ_NAME} cannot be read: {error}",
+                fix=_again(self.dataset, self.root),
             ) from error
         return rows, found
 
@@ -137,7 +140,8 @@ class DataIndex:
                 found = path.stat().st_size if path.is_file() else None
                 if found != shard["bytes"]:
                     raise DataError(
-                        f"shard {path} " + ("is missing" if found is None else f"has {found} bytes"),
+                        f"shard {path} "
+                        + ("is missing" if found is None else f"has {found} bytes"),
                         expected=f"{shard['bytes']} bytes",
                         where=str(self.root / JSON_NAME),
                         fix=_again(self.dataset, self.root),
@@ -159,10 +163,14 @@ def _read_json(root: Path, dataset: str | None) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise DataError(
-            f"{path} does not exist", expected="a prepared dataset", fix=_again(dataset or "NAME", root)
+            f"{path} does not exist",
+            expected="a prepared dataset",
+            fix=_again(dataset or "NAME", root),
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}", fix=_again(dataset or "NAME", root)) from error
+        raise DataError(
+            f"{path} cannot be read: {error}", fix=_again(dataset or "NAME", root)
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path} is no JSON object", fix=_again(dataset or "NAME", root))
     return content
@@ -170,7 +178,9 @@ def _read_json(root: Path, dataset: str | None) -> dict[str, Any]:
 
 def _refuse(root: Path, what: str, found: Any, expected: Any, dataset: str | None) -> None:
     raise DataError(
-        f"{root / JSON_NAME}: {what} {found!r}", expected=f"{expected!r}", fix=_again(dataset or "NAME", root)
+        f"{root / JSON_NAME}: {what} {found!r}",
+        expected=f"{expected!r}",
+        fix=_again(dataset or "NAME", root),
     )
 
 

@@ -36,14 +36,21 @@ def batches(
     return _by_workers(build, start, stop, workers, prefetch, pin_memory)
 
 
-def _in_place(build: Callable[[int], Batch], start: int, stop: int | None, pin_memory: bool) -> Iterator[Batch]:
+def _in_place(
+    build: Callable[[int], Batch], start: int, stop: int | None, pin_memory: bool
+) -> Iterator[Batch]:
     for number in _Counter(start, stop):
         batch = build(number)
         yield {k: v.pin_memory() for k, v in batch.items()} if pin_memory else batch
 
 
 def _by_workers(
-    build: Callable[[int], Batch], start: int, stop: int | None, workers: int, prefetch: int, pin_memory: bool
+    build: Callable[[int], Batch],
+    start: int,
+    stop: int | None,
+    workers: int,
+    prefetch: int,
+    pin_memory: bool,
 ) -> Iterator[Batch]:
     loader = DataLoader(
         _Steps(build),

@@ -14,7 +14,9 @@ from algoperf_pt.seeds import derive
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Weights = np.ndarray[Any, np.dtype[np.float32]]
 
-_IN_MEMORY = 2**24  # rows up to which a permutation is drawn whole (128 MiB of int64); beyond it is computed
+_IN_MEMORY = (
+    2**24
+)  # rows up to which a permutation is drawn whole (128 MiB of int64); beyond it is computed
 _ROUNDS = 4
 
 
@@ -39,7 +41,13 @@ class Order:
                 expected=f"a batch size from 1 to {n}",
                 where="submission.batch_size",
             )
-        self.n, self.batch, self.seed, self.rank, self.world = n, global_batch_size, seed, rank, world
+        self.n, self.batch, self.seed, self.rank, self.world = (
+            n,
+            global_batch_size,
+            seed,
+            rank,
+            world,
+        )
         self._cached: tuple[int, Indices] | None = None
 
     @property
@@ -62,7 +70,9 @@ class Order:
         return self._cached[1]
 
 
-def eval_plan(n: int, global_batch_size: int, rank: int, world: int, number: int) -> tuple[Indices, Weights]:
+def eval_plan(
+    n: int, global_batch_size: int, rank: int, world: int, number: int
+) -> tuple[Indices, Weights]:
     """(rows, weights) [global batch / world] of this rank in evaluation batch `number`.
 
     Each row of the split stands in exactly one batch; places behind the end hold row 0 with weight 0.

@@ -27,7 +27,9 @@ STATE = ".prepare.json"  # finished shards of an interrupted preparation
 _MARGIN = 1.1  # of the estimate, that must be free on the disk
 
 
-def prepare(preparer: Preparer, raw: Path, out: Path, force: bool = False, quiet: bool = False) -> DataIndex:
+def prepare(
+    preparer: Preparer, raw: Path, out: Path, force: bool = False, quiet: bool = False
+) -> DataIndex:
     """Make `out` the prepared dataset of the raw files; does nothing if it is already.
 
     Raises:
@@ -40,7 +42,9 @@ def prepare(preparer: Preparer, raw: Path, out: Path, force: bool = False, quiet
         _clear(out)
     done = _existing(out, identity)
     if done is not None:
-        console.print(f"{out}: already prepared, nothing to do ({preparer.name}, version {preparer.version})")
+        console.print(
+            f"{out}: already prepared, nothing to do ({preparer.name}, version {preparer.version})"
+        )
         return done
     _check_disk(preparer.estimate_bytes(raw), out, console)
     state = _Progress(out, identity)
@@ -51,7 +55,13 @@ def prepare(preparer: Preparer, raw: Path, out: Path, force: bool = False, quiet
 
 
 def _write_split(
-    preparer: Preparer, split: str, raw: Path, out: Path, state: "_Progress", console: Console, quiet: bool
+    preparer: Preparer,
+    split: str,
+    raw: Path,
+    out: Path,
+    state: "_Progress",
+    console: Console,
+    quiet: bool,
 ) -> None:
     done = state.shards(split)
     members = sum(shard["members"] for shard in done)
@@ -60,7 +70,12 @@ def _write_split(
         return
     for _ in islice(samples, members):  # made before the interruption
         pass
-    columns = (TextColumn(f"{preparer.name}/{split}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn(f"{preparer.name}/{split}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task(split, total=preparer.members(split), completed=members)
 
@@ -153,7 +168,9 @@ def _write_index(preparer: Preparer, out: Path, identity: dict[str, Any], state:
         for ext in parts:
             arrays[f"{split}/{ext}/shard"] = number
             for name in ("offset", "size", "crc32"):
-                arrays[f"{split}/{ext}/{name}"] = np.concatenate([p[f"{ext}/{name}"] for p in places])
+                arrays[f"{split}/{ext}/{name}"] = np.concatenate(
+                    [p[f"{ext}/{name}"] for p in places]
+                )
         splits[split] = {
             "rows": sum(s["rows"] for s in shards),
             "members": sum(s["members"] for s in shards),
@@ -196,7 +213,11 @@ def _check_disk(needed: int, out: Path, console: Console) -> None:
     free = shutil.disk_usage(out).free
     console.print(f"disk: {_mb(needed)} needed, {_mb(free)} free in {out}")
     if free < needed * _MARGIN:
-        raise DataError(f"{out} has {_mb(free)} free", expected=f"{_mb(int(needed * _MARGIN))}", fix="another --out")
+        raise DataError(
+            f"{out} has {_mb(free)} free",
+            expected=f"{_mb(int(needed * _MARGIN))}",
+            fix="another --out",
+        )
 
 
 def _clear(out: Path) -> None:
@@ -232,10 +253,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("algoperf-prepare", description=__doc__)
     parser.add_argument("name", help="workload, e.g. digits")
     parser.add_argument("--raw", type=Path, help="folder with the raw files as downloaded")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards, usually DATA_DIR/NAME")
-    parser.add_argument("--download", action="store_true", help="fetch the raw files into --raw first")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the shards, usually DATA_DIR/NAME"
+    )
+    parser.add_argument(
+        "--download", action="store_true", help="fetch the raw files into --raw first"
+    )
     parser.add_argument("--force", action="store_true", help="prepare anew, whatever --out holds")
-    parser.add_argument("--verify", action="store_true", help="read every shard again and compare checksums")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every shard again and compare checksums"
+    )
     options = parser.parse_args(arguments)
     try:
         _run(options)
@@ -260,7 +287,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.verify:
         problems = index.verify()
         if problems:
-            raise DataError(f"{out} is damaged: " + "; ".join(problems), fix="prepare it again with --force")
+            raise DataError(
+                f"{out} is damaged: " + "; ".join(problems), fix="prepare it again with --force"
+            )
         print(f"verified: every shard of {out} has its checksum")
 
 

@@ -76,7 +76,11 @@ class Preparer(ABC):
             )
         found = [path for path in paths if path is not None]
         for file, path in zip(self.raw_files, found):
-            if file.bytes is not None and path.name == file.name and path.stat().st_size != file.bytes:
+            if (
+                file.bytes is not None
+                and path.name == file.name
+                and path.stat().st_size != file.bytes
+            ):
                 raise DataError(
                     f"{path} has {path.stat().st_size} bytes",
                     expected=f"{file.bytes}",

@@ -37,7 +37,10 @@ class ShardReader:
     def read(self, indices: Indices) -> list[dict[str, bytes]]:
         """All parts of the rows' members, checksums compared; for members of one row each (images, audio, text)."""
         members, _ = self._locate(indices)
-        return [{ext: self._member(ext, part, int(m)) for ext, part in self._parts.items()} for m in members]
+        return [
+            {ext: self._member(ext, part, int(m)) for ext, part in self._parts.items()}
+            for m in members
+        ]
 
     def read_rows(self, indices: Indices, ext: str) -> Bytes:
         """uint8 [n, width]: one part of rows that all have one width; neighbouring rows are read at once."""
@@ -45,7 +48,9 @@ class ShardReader:
         members, within = self._locate(indices)
         widths = part.size[members] // self._rows[members]
         if len(np.unique(widths)) > 1:
-            raise DataError(f"part {ext!r} has rows of different widths", expected="ShardReader.read for these")
+            raise DataError(
+                f"part {ext!r} has rows of different widths", expected="ShardReader.read for these"
+            )
         width = int(widths[0]) if len(widths) else 0
         out = np.empty((len(indices), width), np.uint8)
         starts = part.offset[members] + within * width
@@ -68,7 +73,9 @@ class ShardReader:
     def _locate(self, indices: Indices) -> tuple[Indices, Indices]:
         """(member, row within it) of each row."""
         if len(indices) and not (0 <= indices.min() and indices.max() < len(self)):
-            raise DataError(f"row {indices.max()} was asked for", expected=f"rows from 0 to {len(self) - 1}")
+            raise DataError(
+                f"row {indices.max()} was asked for", expected=f"rows from 0 to {len(self) - 1}"
+            )
         members = np.searchsorted(self._ends, indices, side="right")
         return members, indices - (self._ends[members] - self._rows[members])
 

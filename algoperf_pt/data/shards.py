@@ -17,6 +17,8 @@ from algoperf_pt.errors import DataError
 _MODE = 0o644
 _MTIME = 0.0  # equal bytes whenever a shard is written
 
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -38,7 +40,7 @@ class Shard:
     """What was written: its line in index.json and its arrays for index.npz."""
 
     entry: dict[str, Any]
-    arrays: dict[str, "np.ndarray[Any, np.dtype[np.int64]]"]
+    arrays: dict[str, Ints]
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> Shard:
@@ -75,7 +77,9 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Shard:
 
 def _check(sample: Sample, extensions: list[str]) -> None:
     if sorted(sample.parts) != extensions:
-        raise DataError(f"sample {sample.key!r} has parts {sorted(sample.parts)}", expected=str(extensions))
+        raise DataError(
+            f"sample {sample.key!r} has parts {sorted(sample.parts)}", expected=str(extensions)
+        )
     for ext, data in sample.parts.items():
         if sample.rows < 1 or len(data) % sample.rows:
             raise DataError(
@@ -84,7 +88,7 @@ def _check(sample: Sample, extensions: list[str]) -> None:
             )
 
 
-def _places(path: Path, extensions: list[str], members: int) -> dict[str, "np.ndarray[Any, np.dtype[np.int64]]"]:
+def _places(path: Path, extensions: list[str], members: int) -> dict[str, Ints]:
     """Offset, size and CRC-32 of every part, from the tar file as it was written."""
     found: dict[str, list[tuple[int, int, int]]] = {ext: [] for ext in extensions}
     with tarfile.open(path) as tar, path.open("rb") as raw:
@@ -92,8 +96,12 @@ def _places(path: Path, extensions: list[str], members: int) -> dict[str, "np.nd
             raw.seek(member.offset_data)
             crc = zlib.crc32(raw.read(member.size))
             found[member.name.partition(".")[2]].append((member.offset_data, member.size, crc))
-    arrays = {}
+    arrays: dict[str, Ints] = {}
     for ext, places in found.items():
         table = np.array(places, np.int64).reshape(members, 3)
-        arrays |= {f"{ext}/offset": table[:, 0], f"{ext}/size": table[:, 1], f"{ext}/crc32": table[:, 2]}
+        arrays |= {
+            f"{ext}/offset": table[:, 0],
+            f"{ext}/size": table[:, 1],
+            f"{ext}/crc32": table[:, 2],
+        }
     return arrays

@@ -49,13 +49,33 @@ TRAIN, EVALUATE, STOP = Action.TRAIN, Action.EVALUATE, Action.STOP
         ({}, Moment(20.0, 5, 10.0), Decision(EVALUATE)),  # at least the period
         ({}, Moment(99.99, 5, 95.0), Decision(TRAIN)),
         ({}, Moment(100.0, 5, 95.0), Decision(STOP, Reason.BUDGET)),  # tested at every step
-        ({}, Moment(100.0, 5, 80.0), Decision(STOP, Reason.BUDGET)),  # no evaluation after the budget
-        ({"late_evaluation": True}, Moment(100.0, 5, 80.0), Decision(EVALUATE, Reason.BUDGET)),  # version 0.5
+        (
+            {},
+            Moment(100.0, 5, 80.0),
+            Decision(STOP, Reason.BUDGET),
+        ),  # no evaluation after the budget
+        (
+            {"late_evaluation": True},
+            Moment(100.0, 5, 80.0),
+            Decision(EVALUATE, Reason.BUDGET),
+        ),  # version 0.5
         ({"late_evaluation": True}, Moment(100.0, 5, 95.0), Decision(STOP, Reason.BUDGET)),
-        ({"spec": replace(SPEC, budget_factor=1.5)}, Moment(149.0, 5, 145.0), Decision(TRAIN)),  # self-tuning
-        ({"spec": replace(SPEC, budget_factor=1.5)}, Moment(150.0, 5, 145.0), Decision(STOP, Reason.BUDGET)),
+        (
+            {"spec": replace(SPEC, budget_factor=1.5)},
+            Moment(149.0, 5, 145.0),
+            Decision(TRAIN),
+        ),  # self-tuning
+        (
+            {"spec": replace(SPEC, budget_factor=1.5)},
+            Moment(150.0, 5, 145.0),
+            Decision(STOP, Reason.BUDGET),
+        ),
         ({"max_steps": 7}, Moment(11.0, 7, 10.0), Decision(EVALUATE, Reason.STEP_LIMIT)),
-        ({"max_steps": 7}, Moment(11.0, 9, 10.0), Decision(EVALUATE, Reason.STEP_LIMIT)),  # resumed beyond it
+        (
+            {"max_steps": 7},
+            Moment(11.0, 9, 10.0),
+            Decision(EVALUATE, Reason.STEP_LIMIT),
+        ),  # resumed beyond it
         ({"max_steps": 7}, Moment(101.0, 7, 10.0), Decision(STOP, Reason.BUDGET)),
         ({}, Moment(11.0, 5, 10.0, submission_done=True), Decision(EVALUATE, Reason.DONE)),
         ({}, Moment(101.0, 5, 10.0, submission_done=True), Decision(STOP, Reason.BUDGET)),
@@ -83,7 +103,9 @@ def metrics(validation, test):
 def test_targets_are_latched_apart():
     latches = latch(RULES, Latches(), 1.0, 10, metrics(0.95, 0.5))
     assert latches == Latches(validation=(1.0, 10))
-    assert after_evaluation(RULES, latches, None) is None  # the validation target alone does not stop the run
+    assert (
+        after_evaluation(RULES, latches, None) is None
+    )  # the validation target alone does not stop the run
     latches = latch(RULES, latches, 2.0, 20, metrics(0.1, 0.85))
     assert latches == Latches(validation=(1.0, 10), test=(2.0, 20))
     assert after_evaluation(RULES, latches, None) is Reason.TARGETS

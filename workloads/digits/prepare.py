@@ -58,7 +58,9 @@ def read_table(path: Path) -> Bytes:
         text = gzip.decompress(path.read_bytes()).decode("ascii")
         table = np.array([[int(float(v)) for v in line.split(",")] for line in text.split()])
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}", fix="install scikit-learn again") from error
+        raise DataError(
+            f"{path} cannot be read: {error}", fix="install scikit-learn again"
+        ) from error
     shape = (sum(_ROWS.values()), _PIXELS + 1)
     if table.shape != shape:
         raise DataError(f"{path} holds a table of {table.shape}", expected=f"{shape}")

@@ -47,7 +47,10 @@ class MnistData(WorkloadData):
         if split not in self._tables:
             reader = self.reader(split)
             pixels = torch.from_numpy(reader.all_rows("image")).reshape(-1, *self.shape)
-            self._tables[split] = pixels, torch.from_numpy(reader.all_rows("label")).flatten().long()
+            self._tables[split] = (
+                pixels,
+                torch.from_numpy(reader.all_rows("label")).flatten().long(),
+            )
         return self._tables[split]
 
 

@@ -48,7 +48,9 @@ class MnistPreparer(Preparer):
 
     def estimate_bytes(self, raw: Path) -> int:
         pixels, labels = (read_idx(path) for path in self.check_raw(raw)[:2])
-        return int((pixels.nbytes + labels.nbytes) * 1.25)  # the test files are a sixth of the training files
+        return int(
+            (pixels.nbytes + labels.nbytes) * 1.25
+        )  # the test files are a sixth of the training files
 
     def samples(self, split: str, raw: Path) -> Iterator[Sample]:
         paths = self.check_raw(raw)
@@ -56,7 +58,8 @@ class MnistPreparer(Preparer):
         if split != "test":
             if len(images) <= self.validation_rows:
                 raise DataError(
-                    f"{paths[0]} has {len(images)} images", expected=f"more than {self.validation_rows}"
+                    f"{paths[0]} has {len(images)} images",
+                    expected=f"more than {self.validation_rows}",
                 )
             cut = len(images) - self.validation_rows
             part = slice(cut) if split == "train" else slice(cut, None)
@@ -68,14 +71,19 @@ def blocks(images: Bytes, labels: Bytes, rows: int) -> Iterator[Sample]:
     """Samples of up to `rows` rows each."""
     for number, start in enumerate(range(0, len(images), rows)):
         image, label = images[start : start + rows], labels[start : start + rows]
-        yield Sample(f"{number:06d}", {"image": image.tobytes(), "label": label.tobytes()}, len(image))
+        yield Sample(
+            f"{number:06d}", {"image": image.tobytes(), "label": label.tobytes()}, len(image)
+        )
 
 
 def read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     """Images [n, height, width] and labels [n] that belong together."""
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or labels.ndim != 1:
-        raise DataError(f"{images_path} or {labels_path} holds the other kind of data", expected="images, labels")
+        raise DataError(
+            f"{images_path} or {labels_path} holds the other kind of data",
+            expected="images, labels",
+        )
     if len(images) != len(labels):
         raise DataError(
             f"{images_path} has {len(images)} images, {labels_path} has {len(labels)} labels",
@@ -83,7 +91,9 @@ def read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
             fix="one of the files is of another set: fetch both again",
         )
     if labels.max(initial=0) >= _CLASSES:
-        raise DataError(f"{labels_path} has a label {labels.max()}", expected=f"labels from 0 to {_CLASSES - 1}")
+        raise DataError(
+            f"{labels_path} has a label {labels.max()}", expected=f"labels from 0 to {_CLASSES - 1}"
+        )
     return images, labels
 
 
@@ -92,12 +102,17 @@ def read_idx(path: Path) -> Bytes:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path} cannot be unpacked: {error}", fix="it is truncated or corrupt: fetch it again") from error
+        raise DataError(
+            f"{path} cannot be unpacked: {error}", fix="it is truncated or corrupt: fetch it again"
+        ) from error
     if len(data) < 4:
         raise DataError(f"{path} has {len(data)} bytes", expected="an idx file")
     (magic,) = struct.unpack_from(">I", data)
     if magic not in (_IMAGES, _LABELS):
-        raise DataError(f"{path} starts with {magic:#010x}", expected=f"{_IMAGES:#010x} or {_LABELS:#010x} (idx)")
+        raise DataError(
+            f"{path} starts with {magic:#010x}",
+            expected=f"{_IMAGES:#010x} or {_LABELS:#010x} (idx)",
+        )
     dimensions = magic & 0xFF
     header = 4 + 4 * dimensions
     shape = struct.unpack_from(f">{dimensions}I", data, 4) if len(data) >= header else (-1,)

@@ -29,5 +29,7 @@ class MnistWorkload(Workload):
     def eval_step(self, batch: Batch) -> EvalOutput:
         return classification_sums(self(batch), batch["targets"], batch["weights"])
 
-    def metrics(self, split: str, sums: dict[str, float], rows: dict[str, Tensor]) -> dict[str, float]:
+    def metrics(
+        self, split: str, sums: dict[str, float], rows: dict[str, Tensor]
+    ) -> dict[str, float]:
         return classification_metrics(sums)

@@ -1,4 +1,6 @@
-"""From a configuration to a trial that is ready to train: device, data, workload, submission, records."""
+"""From a configuration to a trial that is ready to train: device, data, workload, submission,
+records.
+"""
 
 import os
 import time
@@ -126,7 +128,9 @@ def make_workload(config: dict[str, Any], spec: WorkloadSpec, data: WorkloadData
 
 
 def make_submission(config: dict[str, Any]) -> Submission:
-    """The submission that conf/submission names: OptimizerSubmission from its keys, others from `options`."""
+    """The submission that conf/submission names: OptimizerSubmission from its keys, others from
+    `options`.
+    """
     kind = import_object(config["_target_"], "submission._target_")
     if not (isinstance(kind, type) and issubclass(kind, Submission)):
         raise ConfigError(

@@ -1,6 +1,8 @@
-"""The same workload, submission and clock under L.Trainer: a callback that puts the trial's parts into its hooks.
+"""The same workload, submission and clock under L.Trainer: a callback that puts the trial's parts
+into its hooks.
 
-Scored runs use algoperf_pt.loop; this shows that the parts are ordinary Lightning ones (docs/adr/0006-lightning.md).
+Scored runs use algoperf_pt.loop; this shows that the parts are ordinary Lightning ones
+(docs/adr/0006-lightning.md).
 """
 
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from algoperf_pt.workload_data import Batch
 
 
 class TrainerBridge(L.Callback):
-    """Drives a trial from L.Trainer's hooks.  `Trainer(callbacks=[TrainerBridge(trial, clock)], max_epochs=-1, ...)`.
+    """Drives a trial from L.Trainer's hooks.  `Trainer(callbacks=[TrainerBridge(trial, clock)],
+    max_epochs=-1, ...)`.
 
     Args:
         trial: assembled, its submission set up.

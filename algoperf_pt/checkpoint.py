@@ -1,7 +1,9 @@
-"""How does a trial survive a kill?  Checkpoint folders, complete or absent, each with the checksums of its files.
+"""How does a trial survive a kill?  Checkpoint folders, complete or absent, each with the checksums
+of its files.
 
-`checkpoint_<step>/` holds `shared.pt` (rank 0), `rank_<r>.pt` and `manifest.json`, which is written last, before the
-folder gets its name.  Loaded with weights_only=True: no code is ever run from a checkpoint.
+`checkpoint_<step>/` holds `shared.pt` (rank 0), `rank_<r>.pt` and `manifest.json`, which is written
+last, before the folder gets its name.  Loaded with weights_only=True: no code is ever run from a
+checkpoint.
 """
 
 import hashlib
@@ -58,7 +60,9 @@ class Checkpoints:
         self._checked = True
 
     def load(self, ranks: Ranks) -> tuple[State, State] | None:
-        """(shared, own) of the newest checkpoint that is sound on every rank; None if there is none."""
+        """(shared, own) of the newest checkpoint that is sound on every rank; None if there is
+        none.
+        """
         for path in self._newest_first():
             problem = _problem(path, ranks)
             problems = [p for p in ranks.gather(problem) if p]

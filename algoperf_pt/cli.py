@@ -1,4 +1,6 @@
-"""algoperf-train: the door.  Composes and checks the configuration without torch, then starts the trial."""
+"""algoperf-train: the door.  Composes and checks the configuration without torch, then starts the
+trial.
+"""
 
 import sys
 
@@ -69,7 +71,9 @@ def _value_of(flag: str, arguments: list[str]) -> str | None:
 
 
 def _hydra(arguments: list[str]) -> None:
-    """Hydra's own application: under -m each job is a fresh process (a trial never shares one with another)."""
+    """Hydra's own application: under -m each job is a fresh process (a trial never shares one with
+    another).
+    """
     schema.register()
     register_resolvers()
     sys.argv[1:] = arguments

@@ -66,7 +66,8 @@ def compose_config(overrides: list[str], config_dir: str | None = None) -> Confi
 
 def finish(node: DictConfig, overrides: list[str]) -> Config:
     """Resolve, fill in what follows from the rest, and check what types cannot say."""
-    config: Config = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    config: Config = plain
     config["submission"]["read"] = _interpolated_hparams(node)
     if config["seed"] is None:
         config["seed"] = trial_seed(0, config["study"], config["trial"])
@@ -101,7 +102,9 @@ def trial_folder(config: Config) -> Path:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 over everything that a figure may depend on; equal on all ranks and attempts of a trial."""
+    """SHA-256 over everything that a figure may depend on; equal on all ranks and attempts of a
+    trial.
+    """
     return hashlib.sha256(json.dumps(stable_part(config), sort_keys=True).encode()).hexdigest()
 
 

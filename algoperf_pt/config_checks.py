@@ -1,4 +1,6 @@
-"""Which values are impossible although their type is right?  One error each, before anything is started."""
+"""Which values are impossible although their type is right?  One error each, before anything is
+started.
+"""
 
 import math
 import os
@@ -86,7 +88,7 @@ def _check_rules(config: Config) -> None:
             f"workload.name: version {targets['version']} has no targets for {name!r}",
             expected=f"one of {', '.join(targets['workloads'])}",
             where="conf/targets",
-            fix="choose another version (targets=v05 | v06 | v10), or add the workload's line to a targets file",
+            fix="targets=v05 | v06 | v10, or add the workload's line to a targets file",
         )
     for key, (test, expected) in _TARGET_VALUES.items():
         value = targets["workloads"][name][key]
@@ -103,7 +105,8 @@ def _check_rules(config: Config) -> None:
         )
     if ruleset["tuning"] != config["submission"]["tuning"]:
         raise ConfigError(
-            f"submission {config['submission']['name']!r} is for {config['submission']['tuning']} tuning",
+            f"submission.tuning: {config['submission']['name']!r} is for "
+            f"{config['submission']['tuning']} tuning",
             expected=f"a submission for {ruleset['tuning']} tuning (ruleset={ruleset['name']})",
             where="command line",
             fix="choose the other rule set (ruleset=external | self_tuning) or another submission",

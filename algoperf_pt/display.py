@@ -1,4 +1,6 @@
-"""How is the trial doing?  A live table on a terminal, plain lines elsewhere: step, loss, time of the budget, target."""
+"""How is the trial doing?  A live table on a terminal, plain lines elsewhere: step, loss, time of
+the budget, target.
+"""
 
 import sys
 from typing import Any
@@ -70,7 +72,9 @@ class PlainDisplay:
 
 
 class RichDisplay:
-    """A table that is redrawn in place.  It is refreshed by the clock, off the clock: it has no thread of its own."""
+    """A table that is redrawn in place.  It is refreshed by the clock, off the clock: it has no
+    thread of its own.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self._live = Live(console=console or Console(), auto_refresh=False, transient=True)

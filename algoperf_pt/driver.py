@@ -1,4 +1,6 @@
-"""Who starts what?  One device: a fork of this process.  Several: fresh workers.  Under torchrun or SLURM: I am a rank."""
+"""Who starts what?  One device: a fork of this process.  Several: fresh workers.  Under torchrun or
+SLURM: I am a rank.
+"""
 
 import fcntl
 import json
@@ -42,7 +44,9 @@ def run_here(config: dict[str, Any]) -> int:
 
 
 def _run_under_launcher(config: dict[str, Any], folder: Path, rank: int) -> int:
-    """torchrun or SLURM started this rank.  0 for a trial that is over: other codes would look like a crash to it."""
+    """torchrun or SLURM started this rank.  0 for a trial that is over: other codes would look like
+    a crash to it.
+    """
     if is_final(read_result(folder)):
         if rank == 0:
             open_folder(config, folder)
@@ -120,7 +124,7 @@ def _compare(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     raise ResumeError(
         f"{folder} holds a trial with another configuration ({len(changed)} keys differ: {shown})",
         expected="the same configuration as at the start",
-        fix="repeat the first command to go on, or choose another trial=N, study=K or experiment_dir",
+        fix="repeat the first command to go on, or choose another trial, study or experiment_dir",
     )
 
 

@@ -1,4 +1,6 @@
-"""On what, with what code and data was a trial run?  AlgoPerf's meta_data and flags files, and our fuller record."""
+"""On what, with what code and data was a trial run?  AlgoPerf's meta_data and flags files, and our
+fuller record.
+"""
 
 import hashlib
 import os

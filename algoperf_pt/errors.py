@@ -1,4 +1,6 @@
-"""What can go wrong in a way that the user can mend?  Each error names the thing, the value, the expectation, the next step."""
+"""What can go wrong in a way that the user can mend?  Each error names the thing, the value, the
+expectation, the next step.
+"""
 
 
 class AlgoperfError(Exception):

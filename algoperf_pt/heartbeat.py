@@ -1,6 +1,8 @@
-"""Is the trial alive, and how much time has it used?  A few numbers in a memory-mapped file, written at every step.
+"""Is the trial alive, and how much time has it used?  A few numbers in a memory-mapped file,
+written at every step.
 
-The file survives a SIGKILL of the process: what the clock showed then is charged when the trial is resumed.
+The file survives a SIGKILL of the process: what the clock showed then is charged when the trial is
+resumed.
 """
 
 import mmap

@@ -6,20 +6,22 @@ from pathlib import Path
 HELP_FLAGS = ("--help", "-h")
 
 _HEAD = """\
-algoperf-train (python train.py): train one workload with one submission until its validation target.
+algoperf-train (python train.py): train a workload with a submission until its validation target.
 
   python train.py workload=digits submission=nadamw
   python train.py workload=digits submission.hparams.learning_rate=0.01
-  python train.py workload=digits submission=custom submission.optimizer._target_=my_package.MyOptimizer
+  python train.py workload=digits submission.optimizer._target_=my_package.MyOptimizer
   torchrun --nproc-per-node=8 train.py workload=mnist          (or: trainer=ddp)
   python train.py --config-dir my_conf workload=mnist submission=mine
 
 Groups (choose with group=choice):
 """
 _TAIL = """
-Frequent keys: study, trial, seed, max_steps, eval_every_steps, experiment_dir, data.dir, trainer.devices, display.
---cfg job shows the composed configuration; -m runs several (comma-separated choices), each in a process of its own.
-Exit codes: 0 target reached; 2 configuration error; 10 budget; 11 step limit; 13 diverged; others: docs/exit_codes.md."""
+Frequent keys: study, trial, seed, max_steps, eval_every_steps, experiment_dir, data.dir,
+trainer.devices, display.
+--cfg job shows the composed configuration; -m runs several choices, each in its own process.
+Exit codes: 0 target reached; 2 configuration error; 10 budget; 11 step limit; 13 diverged;
+the others: docs/experiment_folder.md."""
 
 
 def print_help(config_dir: str | None = None) -> None:
@@ -36,5 +38,6 @@ def groups(roots: list[Path]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for root in roots:
         for path in root.glob("*/*.yaml"):
-            found.setdefault(path.parent.name, set()).add(path.stem)
+            if not path.stem.startswith("_"):  # parts of other files
+                found.setdefault(path.parent.name, set()).add(path.stem)
     return {group: sorted(choices) for group, choices in found.items()}

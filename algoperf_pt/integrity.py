@@ -1,7 +1,8 @@
 """Is what is judged still what it was?  Checks at the edges of the clock and of every evaluation.
 
-The ways to cheat that these stop: replaced, resized, frozen or non-float parameters; ranks that drifted apart; threads
-and processes that compute while the clock stands.  Work on native threads or foreign streams is outside their reach.
+The ways to cheat that these stop: replaced, resized, frozen or non-float parameters; ranks that
+drifted apart; threads and processes that compute while the clock stands.  Work on native threads or
+foreign streams is outside their reach.
 """
 
 import os
@@ -40,10 +41,11 @@ class Guard:
         )  # threads and processes of the harness; the others are the submission's
         self._paused: dict[str, float] = {}
 
-    # ---- parameters ----------------------------------------------------------------------------------------------
+    # ---- parameters
 
     def check_parameters(self) -> None:
-        """Names, identities, shapes, dtypes, requires_grad, module classes; equal bits on all ranks.
+        """Names, identities, shapes, dtypes, requires_grad, module classes; equal bits on all
+        ranks.
 
         Raises:
             IntegrityError: naming the first tensor that differs.
@@ -80,7 +82,7 @@ class Guard:
                 fix="use workload.backward(loss): it averages gradients over ranks",
             )
 
-    # ---- edges of the clock --------------------------------------------------------------------------------------
+    # ---- edges of the clock
 
     @contextmanager
     def harness_at_work(self) -> Iterator[None]:
@@ -103,7 +105,8 @@ class Guard:
             worked = _cpu_seconds(task) - before[task]
             if worked > _IDLE:
                 raise IntegrityError(
-                    f"{task[0]} {task[1]} of the submission computed for {worked:.2f} s while the clock stood",
+                    f"{task[0]} {task[1]} of the submission computed for {worked:.2f} s while "
+                    "the clock stood",
                     expected=f"at most {_IDLE} s of CPU time during an untimed evaluation",
                     fix="stop threads and processes in prepare_for_eval",
                 )

@@ -1,4 +1,6 @@
-"""Where else do rows go?  TensorBoard by default, Weights & Biases as an option; CSV and events are in records.py."""
+"""Where else do rows go?  TensorBoard by default, Weights & Biases as an option; CSV and events are
+in records.py.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ def make_loggers(config: dict[str, Any], folder: Path) -> list[Listener]:
 
 
 class TensorBoard:
-    """Scalars in an event file in the trial folder: training rows as train_step/..., evaluations by split."""
+    """Scalars in an event file in the trial folder: training rows as train_step/..., evaluations by
+    split.
+    """
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter

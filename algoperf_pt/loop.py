@@ -1,4 +1,6 @@
-"""The timed loop: batch, step, clock.  Nothing else happens here, because everything here is on the clock."""
+"""The timed loop: batch, step, clock.  Nothing else happens here, because everything here is on the
+clock.
+"""
 
 from collections.abc import Iterator
 
@@ -10,7 +12,9 @@ from algoperf_pt.workload_data import Batch
 
 
 def train(trial: Trial, clock: L.Callback) -> None:
-    """Train until the trial says stop.  `clock` gets Lightning's hooks; it times, evaluates, and tells the trial to stop."""
+    """Train until the trial says stop.  `clock` gets Lightning's hooks; it times, evaluates, and
+    tells the trial to stop.
+    """
     module = trial.workload
     before, after = clock.on_train_batch_start, clock.on_train_batch_end
     step = trial.train_step

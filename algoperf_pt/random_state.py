@@ -1,4 +1,6 @@
-"""How are the global generators kept in step?  torch is reseeded at every step; Python's and numpy's are saved."""
+"""How are the global generators kept in step?  torch is reseeded at every step; Python's and
+numpy's are saved.
+"""
 
 import random
 from typing import Any
@@ -10,7 +12,9 @@ from algoperf_pt.seeds import derive
 
 
 def seed_step(seed: int, step: int, rank: int, cuda: bool) -> None:
-    """Seed torch's generators for one step (dropout, stochastic rounding): a function of (seed, step, rank)."""
+    """Seed torch's generators for one step (dropout, stochastic rounding): a function of (seed,
+    step, rank).
+    """
     value = derive(seed, "step", step, rank)
     torch.default_generator.manual_seed(value)
     if cuda:

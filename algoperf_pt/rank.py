@@ -1,4 +1,6 @@
-"""python -m algoperf_pt.rank FOLDER: one worker of a trial that the driver started; its configuration lies in FOLDER."""
+"""python -m algoperf_pt.rank FOLDER: one worker of a trial that the driver started; its
+configuration lies in FOLDER.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""Who am I among the ranks, and what do all of us agree on?  Control messages are CPU tensors: no device sync."""
+"""Who am I among the ranks, and what do all of us agree on?  Control messages are CPU tensors: no
+device sync.
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
-"""What does a trial leave behind?  AlgoPerf's files and columns, a JSON-lines event log with a running hash.
+"""What does a trial leave behind?  AlgoPerf's files and columns, a JSON-lines event log with a
+running hash.
 
-Rows are written by the harness alone, on rank 0, and only appended: a resumed trial first cuts the files back to what
-they were at its checkpoint.  Layout of the folder: docs/experiment_folder.md.
+Rows are written by the harness alone, on rank 0, and only appended: a resumed trial first cuts the
+files back to what they were at its checkpoint.  Layout of the folder: docs/experiment_folder.md.
 """
 
 import csv
@@ -47,7 +48,9 @@ class Records:
         self._append(ALL_ROWS, row)
 
     def event(self, kind: str, content: dict[str, Any]) -> None:
-        """Append {"time", "kind", ..., "hash"}; the hash covers the previous one, so a cut or an edit shows."""
+        """Append {"time", "kind", ..., "hash"}; the hash covers the previous one, so a cut or an
+        edit shows.
+        """
         if not self.active:
             return
         event = {"time": round(time.time(), 3), "kind": kind, **content}
@@ -61,7 +64,7 @@ class Records:
         if self.active:
             write_atomically(self.folder / name, json.dumps(content, indent=2, default=str) + "\n")
 
-    # ---- state -----------------------------------------------------------------------------------------------------
+    # ---- state
 
     def state_dict(self) -> dict[str, Any]:
         """Sizes of the files, columns, and the running hash."""
@@ -84,7 +87,7 @@ class Records:
         """Start the files anew: no checkpoint was written, or none is sound."""
         self.load_state_dict({"sizes": {}, "columns": {}, "hash": _FIRST_HASH})
 
-    # ---- CSV -------------------------------------------------------------------------------------------------------
+    # ---- CSV
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         if not self.active:
@@ -99,7 +102,9 @@ class Records:
         self._write(name, _line([row.get(column, "") for column in columns]))
 
     def _widen(self, name: str, columns: list[str], new: list[str]) -> None:
-        """Later columns are appended at the right, as in AlgoPerf's files; happens once or twice a trial."""
+        """Later columns are appended at the right, as in AlgoPerf's files; happens once or twice a
+        trial.
+        """
         columns.extend(new)
         header, *rows = (self.folder / name).read_text().splitlines()
         text = _line(columns) + "".join(f"{row}{',' * len(new)}\n" for row in rows)

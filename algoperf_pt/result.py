@@ -1,4 +1,6 @@
-"""How did the trial end?  `result.json`, written once by whoever knows first; everybody else agrees with it."""
+"""How did the trial end?  `result.json`, written once by whoever knows first; everybody else agrees
+with it.
+"""
 
 import json
 import os
@@ -12,7 +14,9 @@ RESULT = "result.json"
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> bool:
-    """Write result.json unless there is one; True if this call wrote it.  `link` fails if the name is taken."""
+    """Write result.json unless there is one; True if this call wrote it.  `link` fails if the name
+    is taken.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{RESULT}.{os.getpid()}"
     with temporary.open("w") as file:

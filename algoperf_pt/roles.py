@@ -1,7 +1,9 @@
-"""What is each parameter for?  Declared by the module that owns the tensor, never guessed from names.
+"""What is each parameter for?  Declared by the module that owns the tensor, never guessed from
+names.
 
-A module of our own says `param_roles = {"in_proj_weight": ParamType.ATTENTION_QKV}`; the standard torch.nn classes are
-listed here.  A tensor that nobody declared is an error (docs/adr/0005-roles.md).
+A module of our own says `param_roles = {"in_proj_weight": ParamType.ATTENTION_QKV}`; the standard
+torch.nn classes are listed here.  A tensor that nobody declared is an error
+(docs/adr/0005-roles.md).
 """
 
 from enum import Enum

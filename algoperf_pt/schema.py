@@ -1,4 +1,5 @@
-"""Which keys does the configuration have, and of which type?  Hydra checks every YAML and every override against this.
+"""Which keys does the configuration have, and of which type?  Hydra checks every YAML and every
+override against this.
 
 No torch here: a wrong configuration is answered in half a second.
 """

@@ -19,7 +19,9 @@ def _hostnames(nodelist: str) -> list[str]:
 def adopt_slurm(
     environment: MutableMapping[str, str], hostnames: Callable[[str], list[str]] = _hostnames
 ) -> None:
-    """Set RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun` with several tasks."""
+    """Set RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun` with several
+    tasks.
+    """
     if (
         "RANK" in environment
         or int(environment.get("SLURM_NTASKS", "1")) < 2

@@ -1,4 +1,6 @@
-"""What is fixed about a workload?  A frozen record made from conf/workload, conf/targets and conf/ruleset."""
+"""What is fixed about a workload?  A frozen record made from conf/workload, conf/targets and
+conf/ruleset.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -10,7 +12,9 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class WorkloadSpec:
-    """The numbers of one workload under one benchmark version and rule set.  Times in seconds of the timed clock."""
+    """The numbers of one workload under one benchmark version and rule set.  Times in seconds of
+    the timed clock.
+    """
 
     name: str
     version: str  # benchmark version whose targets these are

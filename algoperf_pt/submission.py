@@ -1,4 +1,6 @@
-"""What is free in a trial?  Everything an algorithm designer may change.  Nine of ten need only YAML (OptimizerSubmission)."""
+"""What is free in a trial?  Everything an algorithm designer may change.  Nine of ten need only
+YAML (OptimizerSubmission).
+"""
 
 import inspect
 from collections.abc import Iterator
@@ -21,8 +23,8 @@ Metrics = dict[str, Any]
 class Submission(L.Callback):
     """Subclass this to write a training algorithm.  Every method but `step` has a default.
 
-    Order of calls: `batch_size`, `setup` (untimed, bounded), then per step `next` on what `select` returned and `step`
-    (timed); around an evaluation `prepare_for_eval` and `resume_training` (timed).
+    Order of calls: `batch_size`, `setup` (untimed, bounded), then per step `next` on what `select`
+    returned and `step` (timed); around an evaluation `prepare_for_eval` and `resume_training` (timed).
     """
 
     done = False  # set it to True in `step` to end the trial after a last evaluation
@@ -32,13 +34,16 @@ class Submission(L.Callback):
         return spec.baseline_batch_size
 
     def setup(self, workload: WorkloadView, hparams: Hparams) -> None:  # type: ignore[override]
-        """Build the optimizer state.  Not timed, but bounded and recorded; training here is against the rules."""
+        """Build the optimizer state.  Not timed, but bounded and recorded; training here is against
+        the rules.
+        """
 
     def select(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Data selection: an iterator in, an iterator out (echoing, curricula, importance sampling).
+        """Data selection: an iterator in, an iterator out (echoing, curricula, importance
+        sampling).
 
-        The incoming stream continues after a resume where it was; what the returned iterator remembers beyond it
-        belongs into `state_dict`.
+        The incoming stream continues after a resume where it was; what the returned iterator
+        remembers beyond it belongs into `state_dict`.
         """
         return batches
 
@@ -46,7 +51,8 @@ class Submission(L.Callback):
         """One update: any number of forward and backward passes.
 
         Returns:
-            scalars to write, such as {"loss": ...} (tensors stay on the device).  A non-finite "loss" ends the trial.
+            scalars to write, such as {"loss": ...} (tensors stay on the device).  A non-finite
+            "loss" ends the trial.
         """
         raise NotImplementedError(f"{type(self).__name__} must define step(workload, batch)")
 
@@ -54,7 +60,9 @@ class Submission(L.Callback):
         """Put the parameters to be judged into the model (averages, schedule-free).  Timed."""
 
     def resume_training(self, workload: WorkloadView) -> None:
-        """Undo `prepare_for_eval` exactly; without it training goes on with the judged parameters.  Timed."""
+        """Undo `prepare_for_eval` exactly; without it training goes on with the judged parameters.
+        Timed.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """All state beyond the model's, equal on all ranks: tensors and plain Python values only."""
@@ -72,17 +80,18 @@ class Submission(L.Callback):
 
 
 class OptimizerSubmission(Submission):
-    """Any torch.optim.Optimizer with a schedule, clipping, label smoothing and dropout, composed in YAML.
+    """Any torch.optim.Optimizer with a schedule, clipping, label smoothing and dropout, composed in
+    YAML.
 
     Args:
         optimizer: {"_target_": dotted path, **keyword arguments}.
-        schedule: {"_target_": ..., ...} of a class whose instances map a step to a factor on the learning rate; it
-            also gets `step_hint`.  None: constant.
+        schedule: {"_target_": ..., ...} of a class whose instances map a step to a factor on the
+            learning rate; it also gets `step_hint`.  None: constant.
         batch_size: global; None: the workload's baseline.
         grad_clip: largest global 2-norm of the gradient; None: no clipping.
         label_smoothing, dropout_rate: passed to the loss and to every forward pass.
-        given: keyword arguments of the optimizer that the user typed; the others are dropped, with a note, if the
-            class does not take them.
+        given: keyword arguments of the optimizer that the user typed; the others are dropped, with
+            a note, if the class does not take them.
     """
 
     def __init__(
@@ -116,7 +125,8 @@ class OptimizerSubmission(Submission):
     def step(self, workload: WorkloadView, batch: Batch) -> Metrics:
         self._set_learning_rate(workload.step)
         if self._needs_closure:
-            first: Any = self.optimizer.step(lambda: self._gradient(workload, batch)[0])  # type: ignore
+            update: Any = self.optimizer.step
+            first = update(lambda: self._gradient(workload, batch)[0])
             return {"loss": first, "lr": self.optimizer.param_groups[0]["lr"]}
         loss, norm = self._gradient(workload, batch)
         self.optimizer.step()

@@ -1,4 +1,6 @@
-"""What came out?  A table and a picture of the learning curve, made from the files of a trial folder.  No torch."""
+"""What came out?  A table and a picture of the learning curve, made from the files of a trial
+folder.  No torch.
+"""
 
 import csv
 import json
@@ -71,7 +73,9 @@ def _time_text(result: dict[str, Any], split: str) -> str:
 
 
 def plot(folder: Path, result: dict[str, Any]) -> None:
-    """The metric over timed seconds on each split, with the target and the moment at which it was reached."""
+    """The metric over timed seconds on each split, with the target and the moment at which it was
+    reached.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

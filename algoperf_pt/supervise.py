@@ -1,7 +1,8 @@
-"""Who tells how a trial ended when it cannot tell itself?  A small parent process, without torch, around each rank.
+"""Who tells how a trial ended when it cannot tell itself?  A small parent process, without torch,
+around each rank.
 
-It forks the trial before torch is imported, watches its heartbeat, passes signals on, and writes the status of a trial
-that was killed or hangs (docs/adr/0004-isolation.md).
+It forks the trial before torch is imported, watches its heartbeat, passes signals on, and writes
+the status of a trial that was killed or hangs (docs/adr/0004-isolation.md).
 """
 
 import ctypes
@@ -35,7 +36,8 @@ def supervise(
         run: the trial of this rank; returns its exit code.
         folder: the trial folder, for result.json and stacks.
         rank: this rank.
-        hang_timeout: s without a step that count as hung; eval_timeout: the same for an evaluation or the set-up.
+        hang_timeout: s without a step that count as hung; eval_timeout: the same for an evaluation
+            or the set-up.
     """
     heartbeat = Heartbeat()
     heartbeat.beat(Phase.SETUP, 0.0)
@@ -111,7 +113,9 @@ def _kill_hung(child: int, folder: Path, rank: int, phase: Phase, silent: float)
 
 
 def _pass_signals_on(child: int) -> None:
-    """SIGTERM goes on to the trial, which saves and stops; Ctrl-C reaches it anyway (same terminal)."""
+    """SIGTERM goes on to the trial, which saves and stops; Ctrl-C reaches it anyway (same
+    terminal).
+    """
 
     def forward(number: int, _: object) -> None:
         try:

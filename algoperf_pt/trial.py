@@ -1,4 +1,6 @@
-"""What is one trial made of?  Workload, judged copy, submission, records, checkpoints; everything but the time."""
+"""What is one trial made of?  Workload, judged copy, submission, records, checkpoints; everything
+but the time.
+"""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -62,7 +64,8 @@ class Trial:
         records: files of the trial folder (they write on rank 0 only).
         checkpoints: the trial folder's checkpoints.
         listeners: display and loggers.
-        heartbeats: tell the supervisor that the trial lives, and keep the clock's reading through a kill.
+        heartbeats: tell the supervisor that the trial lives, and keep the clock's reading through a
+            kill.
     """
 
     def __init__(
@@ -125,7 +128,7 @@ class Trial:
             evaluate=self._evaluate_for_submission,
         )
 
-    # ---- training ------------------------------------------------------------------------------------------------
+    # ---- training
 
     def setup_submission(self) -> None:
         """Untimed, bounded, recorded: the caller measures it."""
@@ -163,7 +166,7 @@ class Trial:
         """End the trial after this step."""
         self.should_stop, self.stop_reason = True, reason
 
-    # ---- evaluation ----------------------------------------------------------------------------------------------
+    # ---- evaluation
 
     def prepare_for_eval(self) -> None:
         """On the clock: let the submission put the parameters to be judged into the model."""
@@ -175,7 +178,9 @@ class Trial:
         self.workload.train()
 
     def evaluate(self) -> dict[str, float]:
-        """Off the clock: check the parameters, load them into the judged copy, evaluate it on all splits."""
+        """Off the clock: check the parameters, load them into the judged copy, evaluate it on all
+        splits.
+        """
         self.phase = Phase.EVAL
         with self._guard.clock_stands(), self._guard.harness_at_work():
             self._guard.check_parameters()
@@ -219,7 +224,7 @@ class Trial:
         """Whether any parameter of the judged copy is NaN or infinite."""
         return not all_finite(self.judge.model.parameters())
 
-    # ---- records -------------------------------------------------------------------------------------------------
+    # ---- records
 
     def log_step(self, metrics: Metrics, elapsed: float) -> None:
         """Write a step's metrics if they are due, and refresh the display."""
@@ -247,7 +252,7 @@ class Trial:
         for heartbeat in self.heartbeats:
             heartbeat.beat(phase, timed)
 
-    # ---- state ---------------------------------------------------------------------------------------------------
+    # ---- state
 
     def save_checkpoint(self) -> None:
         """All state, atomically: shared parts by rank 0, the rest by each rank."""

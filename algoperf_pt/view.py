@@ -1,4 +1,6 @@
-"""What may a submission see and call?  A read-only view of the workload and of time; the rest is the harness's."""
+"""What may a submission see and call?  A read-only view of the workload and of time; the rest is
+the harness's.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +20,8 @@ from algoperf_pt.workload_data import Batch
 
 
 class Engine:
-    """How the harness runs a forward and a backward pass: the Fabric-wrapped module, or the module under L.Trainer.
+    """How the harness runs a forward and a backward pass: the Fabric-wrapped module, or the module
+    under L.Trainer.
 
     Args:
         forward: called as the workload's forward.
@@ -36,7 +39,9 @@ class Engine:
 
 
 class TimeView:
-    """Elapsed time, budget and past evaluations, as all ranks agreed on them.  Seconds of the timed clock."""
+    """Elapsed time, budget and past evaluations, as all ranks agreed on them.  Seconds of the timed
+    clock.
+    """
 
     __slots__ = ("__budget", "__elapsed", "__evaluations")
 
@@ -112,7 +117,7 @@ class WorkloadView:
         self.__time, self.__seed, self.__step = time, seed, step
         self.__wants_metrics, self.__evaluate = wants_metrics, evaluate
 
-    # ---- facts ---------------------------------------------------------------------------------------------------
+    # ---- facts
 
     @property
     def spec(self) -> WorkloadSpec:
@@ -146,7 +151,9 @@ class WorkloadView:
 
     @property
     def model(self) -> nn.Module:
-        """The live training module: parameters may be updated in place, not replaced, frozen or resized."""
+        """The live training module: parameters may be updated in place, not replaced, frozen or
+        resized.
+        """
         return self.__workload.model
 
     @property
@@ -173,16 +180,20 @@ class WorkloadView:
         return self.__workload.model.named_parameters()
 
     def generator(self, name: str = "", device: str = "cpu") -> torch.Generator:
-        """A generator seeded by (trial seed, "submission", name, step): the same again after a resume."""
+        """A generator seeded by (trial seed, "submission", name, step): the same again after a
+        resume.
+        """
         seed = derive(self.__seed, "submission", name, self.step)
         return torch.Generator(device).manual_seed(seed)
 
-    # ---- work (all of it on the clock) -----------------------------------------------------------------------------
+    # ---- work (all of it on the clock)
 
     def forward(
         self, batch: Batch, dropout_rate: float | None = None, update_batch_norm: bool = True
     ) -> Any:
-        """Training-mode outputs of the model.  `dropout_rate` may differ at every call; None: the default."""
+        """Training-mode outputs of the model.  `dropout_rate` may differ at every call; None: the
+        default.
+        """
         return self.__engine.forward(
             batch, dropout_rate=dropout_rate, update_batch_norm=update_batch_norm
         )
@@ -192,7 +203,8 @@ class WorkloadView:
         return self.__workload.loss(batch, logits, label_smoothing)
 
     def mean_loss(self, loss: Loss) -> Tensor:
-        """The scalar to differentiate: its averaged gradient is that of (sum over ranks) / (valid over ranks).
+        """The scalar to differentiate: its averaged gradient is that of (sum over ranks) / (valid
+        over ranks).
 
         On one rank it is the mean loss; on several, its mean over ranks is.
         """
@@ -210,5 +222,7 @@ class WorkloadView:
         return self.__engine.no_sync()
 
     def evaluate(self, split: str) -> dict[str, float]:
-        """Metrics of the current parameters on "train" or "validation", on the clock, on all ranks together."""
+        """Metrics of the current parameters on "train" or "validation", on the clock, on all ranks
+        together.
+        """
         return self.__evaluate(split)

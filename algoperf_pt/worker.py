@@ -1,4 +1,6 @@
-"""One rank of a trial from start to end: train, finish, and name what happened.  Runs in the supervised fork."""
+"""One rank of a trial from start to end: train, finish, and name what happened.  Runs in the
+supervised fork.
+"""
 
 import faulthandler
 import os

@@ -1,4 +1,5 @@
-"""What is fixed in a trial?  Model, data, loss, metric: a LightningModule that is complete without any submission.
+"""What is fixed in a trial?  Model, data, loss, metric: a LightningModule that is complete without
+any submission.
 
 Shapes: B batch (local to the rank); everything else is documented by the workload.
 """
@@ -23,8 +24,8 @@ from algoperf_pt.workload_data import Batch, WorkloadData
 class Loss:
     """The training loss of this rank's part of a batch, not reduced over ranks.
 
-    `summed` []: float32, sum over valid entries; `n_valid` []: float32, their number; `per_example`: as the workload
-    says, zero where the weight is zero.
+    `summed` []: float32, sum over valid entries; `n_valid` []: float32, their number;
+    `per_example`: as the workload says, zero where the weight is zero.
     """
 
     summed: Tensor
@@ -34,10 +35,11 @@ class Loss:
 
 @dataclass
 class EvalOutput:
-    """What one evaluation batch adds: sums (float64 [], added over batches and ranks once) and rows.
+    """What one evaluation batch adds: sums (float64 [], added over batches and ranks once) and
+    rows.
 
-    `rows`: [B, ...] per example, for metrics that need the whole split (average precision); padding is removed and
-    the split's order restored before `Workload.metrics` sees them.
+    `rows`: [B, ...] per example, for metrics that need the whole split (average precision); padding
+    is removed and the split's order restored before `Workload.metrics` sees them.
     """
 
     sums: dict[str, Tensor]
@@ -45,7 +47,8 @@ class EvalOutput:
 
 
 class Workload(L.LightningModule):
-    """Subclass this in workloads/<name>/workload.py; see workloads/mnist for the smallest complete one.
+    """Subclass this in workloads/<name>/workload.py; see workloads/mnist for the smallest complete
+    one.
 
     Args:
         spec: the numbers of the rules.
@@ -73,7 +76,7 @@ class Workload(L.LightningModule):
             None  # set by the bridge to L.Trainer
         )
 
-    # ---- what a workload defines -------------------------------------------------------------------------------
+    # ---- what a workload defines
 
     @abstractmethod
     def build_model(self, **model: Any) -> nn.Module:
@@ -89,7 +92,9 @@ class Workload(L.LightningModule):
 
     @abstractmethod
     def eval_step(self, batch: Batch) -> EvalOutput:
-        """What one evaluation batch (model in evaluation mode, no gradients) adds to the split's metrics."""
+        """What one evaluation batch (model in evaluation mode, no gradients) adds to the split's
+        metrics.
+        """
 
     @abstractmethod
     def metrics(
@@ -97,7 +102,7 @@ class Workload(L.LightningModule):
     ) -> dict[str, float]:
         """The split's metrics, global over ranks, e.g. {"accuracy": ..., "loss": ...}."""
 
-    # ---- what every workload has -------------------------------------------------------------------------------
+    # ---- what every workload has
 
     def forward(
         self, batch: Batch, dropout_rate: float | None = None, update_batch_norm: bool = True
@@ -121,7 +126,9 @@ class Workload(L.LightningModule):
 
     @torch.no_grad()
     def evaluate(self, split: str, ranks: Ranks) -> dict[str, float]:
-        """Metrics of a split ("train" is its evaluated part): each example once, the same on any number of ranks."""
+        """Metrics of a split ("train" is its evaluated part): each example once, the same on any
+        number of ranks.
+        """
         self.eval()
         sums: dict[str, Tensor] = {}
         rows: dict[str, list[Tensor]] = {}
@@ -163,7 +170,9 @@ class Workload(L.LightningModule):
     def _whole_rows(
         self, split: str, rows: dict[str, list[Tensor]], ranks: Ranks
     ) -> dict[str, Tensor]:
-        """Batches of each rank -> [n, ...] in the order of the split: rank r holds every world-th row of a batch."""
+        """Batches of each rank -> [n, ...] in the order of the split: rank r holds every world-th
+        row of a batch.
+        """
         n = self.data.eval_rows(split)
         whole: dict[str, Tensor] = {}
         for name, parts in rows.items():

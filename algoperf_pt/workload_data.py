@@ -1,6 +1,8 @@
-"""Which examples does a rank see at a step?  A pure function of (seed, step, rank): resume needs no loader state.
+"""Which examples does a rank see at a step?  A pure function of (seed, step, rank): resume needs no
+loader state.
 
-A batch is a dict of tensors: `inputs`, `targets`, `weights` [B] (1 real, 0 padding), and what a workload documents.
+A batch is a dict of tensors: `inputs`, `targets`, `weights` [B] (1 real, 0 padding), and what a
+workload documents.
 """
 
 from abc import abstractmethod
@@ -25,7 +27,8 @@ from algoperf_pt.seeds import derive
 Batch = dict[str, Any]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
-# The evaluated part of the training split is the same in every trial, so its numbers can be compared.
+# The evaluated part of the training split is the same in every trial, so its numbers can be
+# compared.
 _EVAL_TRAIN_SEED = 20230612
 
 
@@ -44,7 +47,8 @@ class WorkloadData(L.LightningDataModule):
         root: folder with index.json and the shards.
         dataset: name that the index must carry.
         preparer_version: version of the preparation that this code reads.
-        num_examples: rows by split, plus "eval_train", from conf/workload; checked against the index.
+        num_examples: rows by split, plus "eval_train", from conf/workload; checked against the
+            index.
         eval_batch_size: global.
         loading: workers and prefetch.
     """
@@ -86,7 +90,9 @@ class WorkloadData(L.LightningDataModule):
     def train_batches(
         self, global_batch_size: int, seed: int, ranks: Ranks, start: int = 0
     ) -> Iterator[Batch]:
-        """This rank's endless stream of training batches, from batch number `start` on, on the device."""
+        """This rank's endless stream of training batches, from batch number `start` on, on the
+        device.
+        """
         n = self.num_examples["train"]
         make = _TrainBatch(self, Order(n, global_batch_size, seed, ranks.rank, ranks.world), seed)
         return self._stream(make, start, None, ranks)
@@ -101,7 +107,9 @@ class WorkloadData(L.LightningDataModule):
         return self.num_examples["eval_train" if split == "train" else split]
 
     def eval_index(self, split: str) -> Indices | None:
-        """Rows of the split's evaluated part, or None for all: a fixed sample of the training split."""
+        """Rows of the split's evaluated part, or None for all: a fixed sample of the training
+        split.
+        """
         if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
             return None
         order = Order(self.num_examples["train"], self.eval_rows("train"), _EVAL_TRAIN_SEED, 0, 1)
@@ -121,7 +129,7 @@ class WorkloadData(L.LightningDataModule):
                     f"split {split!r} holds {found} examples",
                     expected=f"{expected} (workload.num_examples.{split})",
                     where=str(self.root / "index.json"),
-                    fix="prepare the data again from complete raw files (algoperf-prepare ... --force)",
+                    fix="prepare the data again from complete raw files (--force)",
                 )
 
 

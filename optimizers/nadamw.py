@@ -1,13 +1,14 @@
-"""NAdamW: Adam with Nesterov's look-ahead and decoupled weight decay; one multi-tensor update a step.
+"""NAdamW: Adam with Nesterov's look-ahead and decoupled weight decay; one multi-tensor update a
+step.
 
     theta <- theta (1 - lr wd)
     m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
     ahead = b1 m + (1 - b1) g                                   (one more momentum step, not stored)
     theta <- theta - lr (ahead / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps),   t = 1, 2, ...
 
-Sources: Dozat, "Incorporating Nesterov momentum into Adam" (2016); Loshchilov & Hutter, arXiv 1711.05101; the form with
-Adam's plain bias correction is the one of arXiv 2306.07179.  It differs from torch.optim.NAdam, which has a schedule of
-its momentum.
+Sources: Dozat, "Incorporating Nesterov momentum into Adam" (2016); Loshchilov & Hutter, arXiv
+1711.05101; the form with Adam's plain bias correction is the one of arXiv 2306.07179.  It differs
+from torch.optim.NAdam, which has a schedule of its momentum.
 """
 
 import math
@@ -33,7 +34,8 @@ class NAdamW(Optimizer):
         betas: (b1, b2), each in [0, 1).
         eps: added to the root, after the bias correction.
         weight_decay: decoupled; multiplied by the learning rate.
-        foreach: True for the multi-tensor form; False for the plain one, which a test holds equal to it.
+        foreach: True for the multi-tensor form; False for the plain one, which a test holds equal
+            to it.
 
     Raises:
         ValueError: a value out of range, or a sparse gradient.
@@ -72,7 +74,9 @@ class NAdamW(Optimizer):
         return loss
 
     def _by_kind(self, params: list[Tensor]) -> dict[tuple[torch.device, torch.dtype, int], Update]:
-        """Parameters with gradients by (device, dtype, their step number), with their state; counts the step."""
+        """Parameters with gradients by (device, dtype, their step number), with their state; counts
+        the step.
+        """
         kinds: dict[tuple[torch.device, torch.dtype, int], Update] = defaultdict(
             lambda: ([], [], [], [])
         )
@@ -93,7 +97,7 @@ class NAdamW(Optimizer):
         assert p.grad is not None
         if p.grad.is_sparse:
             raise ValueError(
-                "NAdamW takes dense gradients; this one is sparse: build the embedding with sparse=False"
+                "NAdamW takes dense gradients; this one is sparse: use Embedding(sparse=False)"
             )
         state["step"] = 0
         state["exp_avg"] = torch.zeros_like(p, memory_format=torch.preserve_format)

@@ -1,6 +1,8 @@
-"""Which factor multiplies the peak learning rate at a step?  Small classes with closed forms; step 0 is the first update.
+"""Which factor multiplies the peak learning rate at a step?  Small classes with closed forms; step
+0 is the first update.
 
-Source: the schedules of arXiv 2306.07179 (linear warm-up with cosine or linear decay), in the PyTorch form of the reference.
+Source: the schedules of arXiv 2306.07179 (linear warm-up with cosine or linear decay), in the
+PyTorch form of the reference.
 """
 
 import math
@@ -19,7 +21,8 @@ class Constant:
 
 
 class WarmupCosine:
-    """Linear warm-up over W steps, then a cosine from 1 to 0 at the horizon H = horizon_factor * step_hint.
+    """Linear warm-up over W steps, then a cosine from 1 to 0 at the horizon H = horizon_factor *
+    step_hint.
 
     Args:
         step_hint: of the workload, steps.
@@ -27,8 +30,10 @@ class WarmupCosine:
         warmup_steps: W itself, instead of the share.
         horizon_factor: H as a share of the step hint; target setting used int(0.75 * step_hint).
         integer_horizon: round H down.
-        integer_warmup: round W down.  False is the archived AdamW: the peak is then never quite reached.
-        after_horizon: "rise": the cosine goes up again, as in the reference's PyTorch runs; "zero": it stays at 0.
+        integer_warmup: round W down.  False is the archived AdamW: the peak is then never quite
+            reached.
+        after_horizon: "rise": the cosine goes up again, as in the reference's PyTorch runs; "zero":
+            it stays at 0.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Where did every second of a trial go?  One bucket is open at any moment, so nothing can fall between two.
+"""Where did every second of a trial go?  One bucket is open at any moment, so nothing can fall
+between two.
 
 Seconds, monotonic clock (docs/adr/0001-clock.md).
 """
@@ -10,13 +11,15 @@ TIMED = ("data", "step", "prepare_for_eval", "lost")  # "lost": work redone afte
 UNTIMED = ("eval", "checkpoint", "logging", "clock")
 BUCKETS = TIMED + UNTIMED
 
-# The audit's limits: the parts may differ from the independent clock by this share of it plus this many seconds.
+# The audit's limits: the parts may differ from the independent clock by this share of it plus this
+# many seconds.
 AUDIT_SHARE = 1e-3
 AUDIT_SECONDS = 2e-3
 
 
 class Ledger:
-    """Seconds by bucket.  `switch` is called several times a step: it does nothing but two additions.
+    """Seconds by bucket.  `switch` is called several times a step: it does nothing but two
+    additions.
 
     Args:
         now: the clock, seconds; tests give a fake one.

@@ -1,6 +1,8 @@
-"""When is an evaluation due, and when does a trial stop?  Pure functions of (rules, moment), without a clock or torch.
+"""When is an evaluation due, and when does a trial stop?  Pure functions of (rules, moment),
+without a clock or torch.
 
-Source: the benchmark's protocol (AlgoPerf rules, section on timing and stopping); the version's odd ones are data.
+Source: the benchmark's protocol (AlgoPerf rules, section on timing and stopping); the version's odd
+ones are data.
 """
 
 from dataclasses import dataclass, replace
@@ -64,14 +66,18 @@ class Decision:
 
 @dataclass(frozen=True)
 class Latches:
-    """Targets once reached stay reached; each may be reached at another evaluation.  (seconds, step) of the first."""
+    """Targets once reached stay reached; each may be reached at another evaluation.  (seconds,
+    step) of the first.
+    """
 
     validation: tuple[float, int] | None = None
     test: tuple[float, int] | None = None
 
 
 def after_step(rules: Rules, moment: Moment) -> Decision:
-    """Train on, evaluate, or stop.  The budget is tested at every step; there is no evaluation after it."""
+    """Train on, evaluate, or stop.  The budget is tested at every step; there is no evaluation
+    after it.
+    """
     if moment.user_stop:
         return Decision(Action.STOP, Reason.USER)
     if moment.diverged:
@@ -103,7 +109,9 @@ def latch(
 
 
 def after_evaluation(rules: Rules, latches: Latches, ending: Reason | None) -> Reason | None:
-    """Why to stop after an evaluation, or None.  `ending`: the reason that the decision before it carried."""
+    """Why to stop after an evaluation, or None.  `ending`: the reason that the decision before it
+    carried.
+    """
     if all(getattr(latches, split) is not None for split in rules.stop_on):
         return Reason.TARGETS
     return ending

@@ -1,7 +1,8 @@
-"""Who owns the clock?  This callback: it times, agrees with all ranks, evaluates when due, and stops the trial.
+"""Who owns the clock?  This callback: it times, agrees with all ranks, evaluates when due, and
+stops the trial.
 
-Timed: data selection and loading, the step, prepare_for_eval and its undo.  Not timed: evaluation, logging, checkpoints
-and the clock's own agreement (docs/adr/0001-clock.md).
+Timed: data selection and loading, the step, prepare_for_eval and its undo.  Not timed: evaluation,
+logging, checkpoints and the clock's own agreement (docs/adr/0001-clock.md).
 """
 
 import math
@@ -66,7 +67,7 @@ class WallClockTarget(L.Callback):
         )
         self._host = trial.ranks.device.type == "cpu"
 
-    # ---- Lightning's hooks -----------------------------------------------------------------------------------------
+    # ---- Lightning's hooks
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """The submission's clock starts here."""
@@ -103,7 +104,7 @@ class WallClockTarget(L.Callback):
         self.ledger.switch("clock")
         self.audit()
 
-    # ---- evaluation ------------------------------------------------------------------------------------------------
+    # ---- evaluation
 
     def _evaluate(self, ending: Reason | None) -> None:
         trial, ledger = self.trial, self.ledger
@@ -162,10 +163,10 @@ class WallClockTarget(L.Callback):
             raise IntegrityError(
                 f"the clock does not add up: {gap:.6f} s of {wall:.3f} s are in no bucket",
                 expected="at most 0.1 % of the wall time",
-                fix="the machine was suspended, or something changed the clock: run the trial again",
+                fix="the machine slept, or something changed the clock: run the trial again",
             )
 
-    # ---- agreement -------------------------------------------------------------------------------------------------
+    # ---- agreement
 
     def _agree(self, not_finite: bool) -> Moment:
         trial = self.trial
@@ -198,7 +199,7 @@ class WallClockTarget(L.Callback):
         assert reason is not None
         self.trial.stop(reason.value)
 
-    # ---- state -----------------------------------------------------------------------------------------------------
+    # ---- state
 
     def state_dict(self) -> dict[str, Any]:
         """Books, latches and the time of the last evaluation."""
@@ -218,5 +219,7 @@ class WallClockTarget(L.Callback):
         self.last_eval, self.elapsed = state_dict["last_eval"], state_dict["elapsed"]
 
     def charge_lost(self, timed_when_killed: float) -> None:
-        """Charge the work between the checkpoint and the kill: it is redone, and redone work is paid twice."""
+        """Charge the work between the checkpoint and the kill: it is redone, and redone work is
+        paid twice.
+        """
         self.ledger.charge_lost(max(0.0, timed_when_killed - self.ledger.timed()))

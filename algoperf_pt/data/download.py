@@ -26,12 +26,13 @@ def download(
     """Fetch `file` into `folder`, unless it is there with its checksum.
 
     Raises:
-        DataError: no plain address, refused, unreachable, or another checksum or size than expected.
+        DataError: no plain address, refused, unreachable, or another checksum or size than
+            expected.
     """
     path = folder / file.name
     if file.url is None:
         raise DataError(
-            f"{file.name} has no plain address: its licence asks for a registration, or for a visit to its site",
+            f"{file.name} has no plain address: its licence asks for a registration or a visit",
             fix=f"fetch it by hand and put it into {folder}",
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,8 @@ def download(
             if attempt == tries - 1:
                 raise DataError(
                     f"{file.url} could not be fetched in {tries} tries: {type(error).__name__}",
-                    fix=f"try again later (it goes on after {_size(partial)} bytes), or fetch it by hand into {folder}",
+                    fix=f"try again later (it goes on after {_size(partial)} bytes), or fetch it "
+                    f"by hand into {folder}",
                 ) from error
             time.sleep(patience * 2**attempt)
     problem = _problem(file, partial)

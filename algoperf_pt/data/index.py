@@ -1,7 +1,8 @@
-"""What is in a prepared dataset, and is it whole?  index.json (for people) and index.npz (where each member lies).
+"""What is in a prepared dataset, and is it whole?  index.json (for people) and index.npz (where
+each member lies).
 
-A *member* is one sample of a webdataset shard; each of its *parts* (by extension) is a record, or a block of `rows`
-records of equal width.  So an index of 4 billion rows stays small.
+A *member* is one sample of a webdataset shard; each of its *parts* (by extension) is a record, or a
+block of `rows` records of equal width.  So an index of 4 billion rows stays small.
 """
 
 import hashlib
@@ -103,7 +104,9 @@ class DataIndex:
         return rows, found
 
     def verify(self, progress: Callable[[str, int], None] = lambda name, size: None) -> list[str]:
-        """Read every shard and compare its SHA-256; returns one line for each that differs (empty: all is well)."""
+        """Read every shard and compare its SHA-256; returns one line for each that differs (empty:
+        all is well).
+        """
         problems = []
         for split in self.splits:
             for shard in self._split(split)["shards"]:

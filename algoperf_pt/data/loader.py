@@ -1,4 +1,6 @@
-"""From a function step -> batch to a stream of batches, built ahead by worker processes or in place."""
+"""From a function step -> batch to a stream of batches, built ahead by worker processes or in
+place.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +22,8 @@ def batches(
     prefetch: int,
     pin_memory: bool,
 ) -> Iterator[Batch]:
-    """Batches number `start`, `start` + 1, ... (endless if `stop` is None), the same for any number of workers.
+    """Batches number `start`, `start` + 1, ... (endless if `stop` is None), the same for any number
+    of workers.
 
     Args:
         build: number -> batch; picklable if there are workers.
@@ -78,7 +81,9 @@ def _by_workers(
 
 
 class _Steps(Dataset[Any]):
-    """`build` in the form that DataLoader takes; errors travel as values, so they arrive as they were raised."""
+    """`build` in the form that DataLoader takes; errors travel as values, so they arrive as they
+    were raised.
+    """
 
     def __init__(self, build: Callable[[int], Batch]) -> None:
         self.build = build

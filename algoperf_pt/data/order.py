@@ -1,7 +1,9 @@
-"""Which rows make up the batch of a step?  A pure function of (seed, step, rank): resume needs no state.
+"""Which rows make up the batch of a step?  A pure function of (seed, step, rank): resume needs no
+state.
 
-The global batch of a step is a slice of its epoch's permutation; the incomplete last one is dropped.  Rank r takes every
-world-th row from r on, so the union over ranks is the same for any number of ranks.
+The global batch of a step is a slice of its epoch's permutation; the incomplete last one is
+dropped.  Rank r takes every world-th row from r on, so the union over ranks is the same for any
+number of ranks.
 """
 
 from typing import Any
@@ -75,7 +77,8 @@ def eval_plan(
 ) -> tuple[Indices, Weights]:
     """(rows, weights) [global batch / world] of this rank in evaluation batch `number`.
 
-    Each row of the split stands in exactly one batch; places behind the end hold row 0 with weight 0.
+    Each row of the split stands in exactly one batch; places behind the end hold row 0 with weight
+    0.
     """
     check_divisible(global_batch_size, world)
     start = number * global_batch_size
@@ -95,7 +98,9 @@ def check_divisible(global_batch_size: int, world: int) -> None:
 
 
 def feistel(places: Indices, n: int, seed: int) -> Indices:
-    """Row at each place of a keyed permutation of 0..n-1, without holding it: a Feistel network with cycle walking."""
+    """Row at each place of a keyed permutation of 0..n-1, without holding it: a Feistel network
+    with cycle walking.
+    """
     half = (max(2, (n - 1).bit_length()) + 1) // 2
     shift, mask = np.uint64(half), np.uint64((1 << half) - 1)
     keys = np.random.SeedSequence(seed).generate_state(_ROUNDS, np.uint64)

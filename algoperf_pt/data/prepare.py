@@ -1,4 +1,6 @@
-"""algoperf-prepare: raw files in, verified shards out.  Idempotent, resumable by shard, never less data than expected."""
+"""algoperf-prepare: raw files in, verified shards out.  Idempotent, resumable by shard, never less
+data than expected.
+"""
 
 import argparse
 import json
@@ -33,7 +35,8 @@ def prepare(
     """Make `out` the prepared dataset of the raw files; does nothing if it is already.
 
     Raises:
-        DataError: raw files missing, corrupt or of the wrong number of examples; `out` holds another dataset.
+        DataError: raw files missing, corrupt or of the wrong number of examples; `out` holds
+            another dataset.
     """
     console = Console(quiet=quiet)
     identity = _identity(preparer, preparer.check_raw(raw))
@@ -118,7 +121,7 @@ class _Progress:
             before = json.loads(self._path.read_text())
             if before["identity"] != identity:
                 raise DataError(
-                    f"{out} holds an interrupted preparation of other raw files or of another version",
+                    f"{out} holds an unfinished preparation of other raw files or versions",
                     fix="--force starts anew",
                 )
             self.content = before
@@ -203,7 +206,7 @@ def _existing(out: Path, identity: dict[str, Any]) -> DataIndex | None:
     if differ:
         raise DataError(
             f"{out} already holds {index.dataset!r}, prepared with other {', '.join(differ)}",
-            expected=f"{identity['dataset']!r}, version {identity['preparer_version']}, from these raw files",
+            expected=f"{identity['dataset']!r}, version {identity['preparer_version']}",
             fix="--force prepares it anew, or choose another --out",
         )
     return index

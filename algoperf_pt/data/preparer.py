@@ -1,4 +1,6 @@
-"""What does a dataset's preparation define?  Its raw files, its splits, and the samples made from them."""
+"""What does a dataset's preparation define?  Its raw files, its splits, and the samples made from
+them.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -29,7 +31,8 @@ class RawFile:
 class Preparer(ABC):
     """Raw files in, samples out.  Subclass it in workloads/<name>/prepare.py.
 
-    `samples` must give the same samples each time: an interrupted preparation starts it again and skips what is done.
+    `samples` must give the same samples each time: an interrupted preparation starts it again and
+    skips what is done.
     """
 
     name: str
@@ -47,7 +50,9 @@ class Preparer(ABC):
         """Disk space that the shards will need."""
 
     def raw_folder(self) -> Path | None:
-        """Where the raw files are if the user does not say (shipped by a package); None: the user must say."""
+        """Where the raw files are if the user does not say (shipped by a package); None: the user
+        must say.
+        """
         return None
 
     def expected_rows(self, split: str) -> int | None:
@@ -72,7 +77,7 @@ class Preparer(ABC):
             raise DataError(
                 f"raw files are missing in {raw}: {', '.join(missing)}",
                 expected=", ".join(file.name for file in self.raw_files),
-                fix=f"put them there{', or --download' if all(f.url for f in self.raw_files) else ''}",
+                fix="put them there" + (", or --download" if self.has_addresses else ""),
             )
         found = [path for path in paths if path is not None]
         for file, path in zip(self.raw_files, found):
@@ -87,6 +92,11 @@ class Preparer(ABC):
                     fix="the download was cut short: fetch it again",
                 )
         return found
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether every raw file can be fetched by `download`."""
+        return all(file.url for file in self.raw_files)
 
     def find(self, raw: Path, file: RawFile) -> Path | None:
         """The path of a raw file; override where several forms are accepted."""

@@ -1,4 +1,6 @@
-"""How does a training process read rows?  By offset from the tar shards: no pipeline, no pickle, any order."""
+"""How does a training process read rows?  By offset from the tar shards: no pipeline, no pickle,
+any order.
+"""
 
 import os
 import zlib
@@ -15,7 +17,8 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class ShardReader:
-    """Rows of one split.  Opens files lazily and once in each process, so it can be forked and pickled.
+    """Rows of one split.  Opens files lazily and once in each process, so it can be forked and
+    pickled.
 
     Args:
         index: of the dataset.
@@ -35,7 +38,9 @@ class ShardReader:
         return {**self.__dict__, "_files": {}}
 
     def read(self, indices: Indices) -> list[dict[str, bytes]]:
-        """All parts of the rows' members, checksums compared; for members of one row each (images, audio, text)."""
+        """All parts of the rows' members, checksums compared; for members of one row each (images,
+        audio, text).
+        """
         members, _ = self._locate(indices)
         return [
             {ext: self._member(ext, part, int(m)) for ext, part in self._parts.items()}
@@ -43,7 +48,9 @@ class ShardReader:
         ]
 
     def read_rows(self, indices: Indices, ext: str) -> Bytes:
-        """uint8 [n, width]: one part of rows that all have one width; neighbouring rows are read at once."""
+        """uint8 [n, width]: one part of rows that all have one width; neighbouring rows are read at
+        once.
+        """
         part = self._parts[ext]
         members, within = self._locate(indices)
         widths = part.size[members] // self._rows[members]
@@ -65,7 +72,9 @@ class ShardReader:
         return out
 
     def all_rows(self, ext: str) -> Bytes:
-        """uint8 [rows, width]: one part of the whole split, checksums compared; for splits that fit in memory."""
+        """uint8 [rows, width]: one part of the whole split, checksums compared; for splits that fit
+        in memory.
+        """
         part = self._parts[ext]
         data = b"".join(self._member(ext, part, member) for member in range(len(self._rows)))
         return np.frombuffer(bytearray(data), np.uint8).reshape(len(self), -1)
@@ -86,7 +95,7 @@ class ShardReader:
             raise DataError(
                 f"{self._paths[shard]}: part {ext!r} of member {member} is corrupt",
                 expected="the checksum that stands in index.npz",
-                fix="algoperf-prepare NAME --verify lists every damaged shard; prepare it again with --force",
+                fix="algoperf-prepare NAME --verify lists every damaged shard; --force mends",
             )
         return data
 

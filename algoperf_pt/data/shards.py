@@ -1,4 +1,6 @@
-"""How are samples written?  As webdataset tar shards with the same bytes each time, and the places of their parts."""
+"""How are samples written?  As webdataset tar shards with the same bytes each time, and the places
+of their parts.
+"""
 
 import os
 import tarfile
@@ -27,7 +29,8 @@ class Sample:
     Args:
         key: unique within the split, without dots.
         parts: extension -> bytes; every sample of a split has the same extensions.
-        rows: how many examples it holds; if several, each part is a block of that many records of equal width.
+        rows: how many examples it holds; if several, each part is a block of that many records of
+            equal width.
     """
 
     key: str
@@ -83,7 +86,7 @@ def _check(sample: Sample, extensions: list[str]) -> None:
     for ext, data in sample.parts.items():
         if sample.rows < 1 or len(data) % sample.rows:
             raise DataError(
-                f"part {ext!r} of sample {sample.key!r} has {len(data)} bytes for {sample.rows} rows",
+                f"part {ext!r} of {sample.key!r} has {len(data)} bytes for {sample.rows} rows",
                 expected="a multiple of the number of rows",
             )
 

@@ -1,4 +1,6 @@
-"""The books of the clock: closes the reference's open wish for a test that times add up (its issue 452)."""
+"""The books of the clock: closes the reference's open wish for a test that times add up (its issue
+452).
+"""
 
 import random
 

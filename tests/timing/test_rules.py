@@ -1,4 +1,6 @@
-"""The stop rules as a table: period, budget, latches, step limits (protocol of the benchmark, versions 0.5 and 0.6)."""
+"""The stop rules as a table: period, budget, latches, step limits (protocol of the benchmark,
+versions 0.5 and 0.6).
+"""
 
 from dataclasses import replace
 

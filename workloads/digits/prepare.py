@@ -1,7 +1,9 @@
-"""The handwritten digits that scikit-learn ships: 1,797 images of 8x8 pixels, values 0..16, with labels.
+"""The handwritten digits that scikit-learn ships: 1,797 images of 8x8 pixels, values 0..16, with
+labels.
 
-Raw file: digits.csv.gz inside the installed package (the test part of the UCI set "Optical recognition of handwritten
-digits", 43 writers).  A fixed permutation mixes the writers before the splits are cut.
+Raw file: digits.csv.gz inside the installed package (the test part of the UCI set "Optical
+recognition of handwritten digits", 43 writers).  A fixed permutation mixes the writers before the
+splits are cut.
 """
 
 import gzip

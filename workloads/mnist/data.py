@@ -15,8 +15,9 @@ class MnistData(WorkloadData):
 
     Args:
         height, width: pixels.
-        mean, std: subtracted from and divided into the raw pixel values.  The MNIST workload keeps the reference's
-            constants, which belong to values in [0, 1], on values in 0..255: its target was set with them.
+        mean, std: subtracted from and divided into the raw pixel values.  The MNIST workload keeps
+            the reference's constants, which belong to values in [0, 1], on values in 0..255: its
+            target was set with them.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class MnistData(WorkloadData):
         return {"inputs": normalise(pixels[rows], self.mean, self.std), "targets": labels[rows]}
 
     def _table(self, split: str) -> tuple[Tensor, Tensor]:
-        """uint8 images [n, 1, height, width] and int64 labels [n]: at most 55 MB, so they stay in memory."""
+        """uint8 images [n, 1, height, width] and int64 labels [n]: at most 55 MB, so they stay in
+        memory.
+        """
         if split not in self._tables:
             reader = self.reader(split)
             pixels = torch.from_numpy(reader.all_rows("image")).reshape(-1, *self.shape)

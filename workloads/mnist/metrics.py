@@ -1,4 +1,6 @@
-"""Cross entropy with label smoothing, and accuracy, on integer or dense labels: shared by the image classifiers."""
+"""Cross entropy with label smoothing, and accuracy, on integer or dense labels: shared by the image
+classifiers.
+"""
 
 import torch
 from torch import Tensor

@@ -1,7 +1,8 @@
 """MNIST from its four raw idx files (gzipped as downloaded, or unpacked).
 
-The files are distributed by several mirrors of the original site; names, magic numbers and counts are checked, so any
-mirror will do.  Stored: blocks of 1,000 rows with the parts `image` (height * width uint8 a row) and `label` (uint8).
+The files are distributed by several mirrors of the original site; names, magic numbers and counts
+are checked, so any mirror will do.  Stored: blocks of 1,000 rows with the parts `image` (height *
+width uint8 a row) and `label` (uint8).
 """
 
 import gzip

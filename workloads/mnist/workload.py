@@ -1,4 +1,6 @@
-"""MNIST digits, one hidden layer: the smallest complete workload (for tests and first steps; not scored)."""
+"""MNIST digits, one hidden layer: the smallest complete workload (for tests and first steps; not
+scored).
+"""
 
 from typing import Any
 
@@ -12,7 +14,9 @@ from workloads.mnist.model import Mlp
 
 
 class MnistWorkload(Workload):
-    """Image classification by an Mlp; also of the digits that scikit-learn ships (conf/workload/digits.yaml)."""
+    """Image classification by an Mlp; also of the digits that scikit-learn ships
+    (conf/workload/digits.yaml).
+    """
 
     model: Mlp
     output_params = ("net.layer2.weight", "net.layer2.bias")

@@ -2,6 +2,8 @@
 records.
 """
 
+import inspect
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import torch
 from lightning import Fabric
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.strategies.ddp import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from algoperf_pt.checkpoint import Checkpoints
 from algoperf_pt.config import config_hash
@@ -90,19 +93,24 @@ def make_fabric(trainer: dict[str, Any]) -> Fabric:
     world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     torch.set_num_threads(trainer["threads"] or max(1, (os.cpu_count() or 1) // local))
     several = "RANK" in os.environ
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its banner tells nothing new
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=local,
         num_nodes=world // local,
-        strategy=(
-            DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
-            if several
-            else "auto"
-        ),
+        strategy=_ddp() if several else "auto",
         plugins=[TorchElasticEnvironment()] if several else None,
     )
     fabric.launch()
     return fabric
+
+
+def _ddp() -> DDPStrategy:
+    """Gradients are averaged; buffers (running statistics) stay each rank's own until evaluated."""
+    named = inspect.signature(DistributedDataParallel).parameters
+    sync = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
+    options: dict[str, Any] = {sync: False}  # renamed in torch 2.14
+    return DDPStrategy(gradient_as_bucket_view=True, **options)
 
 
 def make_data(config: dict[str, Any]) -> WorkloadData:

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from algoperf_pt import schema
 from algoperf_pt.config_checks import check
@@ -75,6 +75,8 @@ def finish(node: DictConfig, overrides: list[str]) -> Config:
     config["experiment_dir"] = str(Path(config["experiment_dir"]).expanduser().resolve())
     config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
     check(config)
+    targets, name = config["targets"], config["workload"]["name"]
+    targets["workloads"] = {name: targets["workloads"][name]}  # the others do not concern this trial
     return config
 
 
@@ -139,7 +141,10 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
     where = _place(first_lines, key, overrides)
     if isinstance(error, MissingConfigException):
         return ConfigError(
-            first_lines[0], expected=_options(str(error)), where=where, fix=_near_option(error)
+            first_lines[0].removeprefix("In 'train': "),
+            expected=_options(str(error)),
+            where=_chosen(str(error.missing_cfg_file), overrides) or where,
+            fix=_near_option(error),
         )
     if "You must specify" in str(error):
         return ConfigError(
@@ -149,12 +154,15 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
             fix="for example workload=digits",
         )
     names = [str(n) for n in _siblings(root)]
-    near = difflib.get_close_matches(key.split(".")[-1], names, n=1)
+    last = key.split(".")[-1]
+    near = difflib.get_close_matches(last, [n for n in names if n != last], n=1)
     problem = (
         str(root).strip().splitlines()[0]
         if isinstance(root, OmegaConfBaseException)
         else first_lines[-1]
     )
+    if isinstance(root, MissingMandatoryValue):
+        return ConfigError(f"{key} has no value", where=where, fix=f"give it one: {key}=...")
     if isinstance(root, OmegaConfBaseException) and near:
         fix = f"did you mean {near[0]!r}?"
     elif "not in struct" in problem or "Could not override" in first_lines[0]:
@@ -197,6 +205,12 @@ def _override_of(key: str, overrides: list[str]) -> str:
     return next(
         (o for o in overrides if key and re.split(r"[.+=]", o.partition("=")[0])[-1] == last), ""
     )
+
+
+def _chosen(choice: str, overrides: list[str]) -> str:
+    """The override that asked for "group/name"."""
+    group, _, name = choice.rpartition("/")
+    return next((f"command line: {o}" for o in overrides if o == f"{group}={name}"), "")
 
 
 def _options(message: str) -> str:

@@ -21,6 +21,14 @@ def seed_step(seed: int, step: int, rank: int, cuda: bool) -> None:
         torch.cuda.manual_seed(value)
 
 
+def seed_all(seed: int, rank: int) -> None:
+    """Seed every global generator before the submission is set up."""
+    value = derive(seed, "setup", rank)
+    torch.manual_seed(value)
+    random.seed(value)
+    np.random.seed(value % 2**32)
+
+
 def random_state() -> dict[str, Any]:
     """Python's and numpy's global states as plain values (submissions may use them)."""
     version, words, gauss = random.getstate()

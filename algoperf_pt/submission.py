@@ -42,8 +42,8 @@ class Submission(L.Callback):
         """Data selection: an iterator in, an iterator out (echoing, curricula, importance
         sampling).
 
-        The incoming stream continues after a resume where it was; what the returned iterator
-        remembers beyond it belongs into `state_dict`.
+        The incoming stream continues after a resume where it was.  What the returned iterator
+        remembers beyond it belongs into `state_dict`, updated before the `yield`.
         """
         return batches
 

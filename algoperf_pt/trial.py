@@ -14,7 +14,7 @@ from algoperf_pt.errors import SubmissionError
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.integrity import Guard, all_finite
-from algoperf_pt.random_state import load_random_state, random_state, seed_step
+from algoperf_pt.random_state import load_random_state, random_state, seed_all, seed_step
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.records import Records
 from algoperf_pt.seeds import derive
@@ -133,6 +133,7 @@ class Trial:
     def setup_submission(self) -> None:
         """Untimed, bounded, recorded: the caller measures it."""
         self.workload.train()
+        seed_all(self.seed, self.ranks.rank)
         self.batch_size = self._checked_batch_size()
         self.submission.setup(self.view, self.hparams)
 
@@ -159,8 +160,16 @@ class Trial:
 
     @property
     def wants_metrics(self) -> bool:
-        """Whether this step's training metrics are written (as often as the reference does)."""
-        return self.step <= self._log_first or self.step % self._log_every == 0
+        """During a step: whether its metrics will be written."""
+        return self._is_written(self.step)
+
+    @property
+    def row_due(self) -> bool:
+        """After a step: whether its metrics are to be written."""
+        return self._is_written(self.step - 1)
+
+    def _is_written(self, number: int) -> bool:
+        return number <= self._log_first or number % self._log_every == 0
 
     def stop(self, reason: str) -> None:
         """End the trial after this step."""
@@ -228,7 +237,7 @@ class Trial:
 
     def log_step(self, metrics: Metrics, elapsed: float) -> None:
         """Write a step's metrics if they are due, and refresh the display."""
-        due = self.step - 1 <= self._log_first or (self.step - 1) % self._log_every == 0
+        due = self.row_due
         row = {name: float(value) for name, value in (metrics or {}).items()}
         if due and self.ranks.world > 1:  # the mean over ranks is the global loss (view.mean_loss)
             gathered = self.ranks.gather(row)

@@ -94,7 +94,7 @@ class WallClockTarget(L.Callback):
         elif decision.action is Action.EVALUATE:
             self._log(outputs)
             self._evaluate(decision.reason)
-        elif trial.wants_metrics or self.elapsed >= self._next_display:
+        elif trial.row_due or self.elapsed >= self._next_display:
             self._log(outputs)
         ledger.switch("data")
 

@@ -1,0 +1,147 @@
+"""A trial that is killed and started again ends like one that was never killed, to the last bit (reference: 705, 755)."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from algoperf_pt.records import verify_events
+from tests.support.runs import (
+    OPTIMIZER,
+    assert_same,
+    command,
+    environment,
+    result,
+    rows,
+    run_command,
+    run_inside,
+    state,
+)
+
+STEPS = 90
+ARGUMENTS = (
+    f"submission._target_={OPTIMIZER}Noisy",
+    f"max_steps={STEPS}",
+    "eval_every_steps=20",
+    "logger.first=3",
+    "logger.every=10",
+)
+TIMES = ("accumulated", "score", "total_duration", "preemption_count")
+FOLDER = "nadamw/study_0/digits/trial_1"
+
+
+def untimed(folder, name):
+    keep = [{k: v for k, v in row.items() if not k.startswith(TIMES)} for row in rows(folder, name)]
+    return keep
+
+
+def assert_equal_runs(whole, broken, ranks=1):
+    for rank in range(ranks):
+        (shared_a, own_a), (shared_b, own_b) = state(whole, STEPS, rank), state(broken, STEPS, rank)
+        assert_same(shared_a["model"], shared_b["model"])
+        assert_same(shared_a["submission"], shared_b["submission"])
+        assert shared_a["drawn"] == shared_b["drawn"] > STEPS
+        assert_same(own_a, own_b)
+    for name in ("eval_measurements.csv", "measurements.csv"):
+        assert untimed(whole, name) == untimed(broken, name)
+    assert verify_events(broken / "events.jsonl") > 5
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    code, folder = run_inside(data, folder, *ARGUMENTS)
+    assert code in (0, 11)  # target reached, or step limit
+    return folder
+
+
+@pytest.mark.parametrize("kill_at", [0, 7, 20, 47, 89])
+def test_killed_and_resumed_equals_unbroken(data, tmp_path, whole, kill_at):
+    died = run_command(data, tmp_path, *ARGUMENTS, env={"TEST_KILL_AT": str(kill_at)})
+    assert died.returncode == 23, died.stderr
+    folder = tmp_path / FOLDER
+    assert result(folder)["status"] == "rank_lost"
+    assert "SIGKILL" in result(folder)["message"]
+    code, _ = run_inside(data, tmp_path, *ARGUMENTS)
+    assert code in (0, 11)
+    assert_equal_runs(whole, folder)
+    assert result(folder)["attempts"] == 2
+    assert result(folder)["ledger"]["lost"] > 0 or kill_at == 0  # the redone work is charged
+    assert (folder / "flags_1.json").exists() and (folder / "meta_data_1.json").exists()
+
+
+def test_supervisor_killed_at_a_random_instant(data, tmp_path, whole):
+    slow = (*ARGUMENTS, "submission.grad_clip=null")
+    process = subprocess.Popen(
+        command(data, tmp_path, *slow), env=environment(), stdout=subprocess.DEVNULL
+    )
+    folder = tmp_path / FOLDER
+    while not list(folder.glob("checkpoint_*")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.5)  # the kernel kills the trial with its supervisor
+    size = (folder / "events.jsonl").stat().st_size
+    time.sleep(0.3)
+    assert (folder / "events.jsonl").stat().st_size == size
+    code, _ = run_inside(data, tmp_path, *slow)
+    assert code in (0, 11)
+    assert_equal_runs(whole, folder)
+
+
+def test_a_corrupt_checkpoint_is_detected_and_the_one_before_used(data, tmp_path, whole, capsys):
+    run_command(data, tmp_path, *ARGUMENTS, env={"TEST_KILL_AT": "70"})
+    folder = tmp_path / FOLDER
+    newest = folder / "checkpoint_60" / "shared.pt"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    code, _ = run_inside(data, tmp_path, *ARGUMENTS)
+    assert code in (0, 11)
+    assert "checkpoint_60 is not used: shared.pt does not have its checksum" in capsys.readouterr().out
+    assert_equal_runs(whole, folder)
+
+
+def test_a_finished_trial_is_shown_not_run_again(data, tmp_path, capsys):
+    first, folder = run_inside(data, tmp_path, "max_steps=5", "eval_every_steps=5")
+    before = (folder / "measurements.csv").read_bytes()
+    again, _ = run_inside(data, tmp_path, "max_steps=5", "eval_every_steps=5")
+    assert first == again == 11
+    assert (folder / "measurements.csv").read_bytes() == before
+    assert "This trial is over" in capsys.readouterr().out
+
+
+def test_another_configuration_is_refused_with_the_difference(data, tmp_path):
+    run_inside(data, tmp_path, "max_steps=5", "eval_every_steps=5")
+    died = run_command(data, tmp_path, "max_steps=6", "eval_every_steps=5", "logger=default")
+    assert died.returncode == 2
+    assert "max_steps: 5 -> 6" in died.stderr and "1 keys differ" in died.stderr
+
+
+def test_two_processes_on_one_folder_are_refused(data, tmp_path):
+    slow = (f"submission._target_={OPTIMIZER}Slow", "max_steps=2000")
+    process = subprocess.Popen(command(data, tmp_path, *slow), env=environment())
+    try:
+        while not (tmp_path / FOLDER / "clock.bin").exists():
+            time.sleep(0.01)
+        second = run_command(data, tmp_path, *slow)
+        assert second.returncode == 2
+        assert "another process is running the trial" in second.stderr
+    finally:
+        process.terminate()
+        assert process.wait() == 130
+
+
+@pytest.mark.ddp
+def test_two_ranks_killed_and_resumed(data, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    two = (*ARGUMENTS, "trainer.devices=2")
+    assert run_command(data, whole, *two).returncode in (0, 11)
+    died = run_command(data, broken, *two, env={"TEST_KILL_AT": "47", "TEST_KILL_RANK": "1"})
+    assert died.returncode == 23, died.stderr
+    assert json.loads((broken / FOLDER / "result.json").read_text())["status"] == "rank_lost"
+    resumed = run_command(data, broken, *two)
+    assert resumed.returncode in (0, 11), resumed.stderr
+    assert_equal_runs(whole / FOLDER, broken / FOLDER, ranks=2)

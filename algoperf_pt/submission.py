@@ -127,7 +127,7 @@ class OptimizerSubmission(Submission):
         if self._needs_closure:
             update: Any = self.optimizer.step
             first = update(lambda: self._gradient(workload, batch)[0])
-            return {"loss": first, "lr": self.optimizer.param_groups[0]["lr"]}
+            return {"loss": first.detach(), "lr": self.optimizer.param_groups[0]["lr"]}
         loss, norm = self._gradient(workload, batch)
         self.optimizer.step()
         metrics: Metrics = {"loss": loss.detach(), "lr": self.optimizer.param_groups[0]["lr"]}
@@ -161,19 +161,19 @@ class OptimizerSubmission(Submission):
     def _build_optimizer(self, workload: WorkloadView) -> torch.optim.Optimizer:
         kwargs = {key: value for key, value in self._optimizer.items() if key != "_target_"}
         kind = import_object(self._optimizer["_target_"], "submission.optimizer._target_")
+        if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+            raise SubmissionError(
+                f"submission.optimizer._target_={self._optimizer['_target_']} is no optimizer",
+                expected="a subclass of torch.optim.Optimizer",
+                where="submission.optimizer._target_",
+            )
         accepted = inspect.signature(kind).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
             unknown = [key for key in kwargs if key not in accepted]
             self._refuse([key for key in unknown if key in self._given], accepted)
             self.dropped = tuple(unknown)
             kwargs = {key: value for key, value in kwargs.items() if key in accepted}
-        optimizer = kind(list(workload.parameters()), **kwargs)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise SubmissionError(
-                f"submission.optimizer._target_={self._optimizer['_target_']} is no optimizer",
-                expected="a subclass of torch.optim.Optimizer",
-            )
-        return optimizer
+        return kind(list(workload.parameters()), **kwargs)
 
     def _refuse(self, keys: list[str], accepted: Any) -> None:
         if keys:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -58,6 +59,13 @@ def run_command(data, experiments, *overrides, env=None, **kwargs):
         timeout=240,
         cwd=experiments if Path(experiments).exists() else None,
     )
+
+
+def wait_for(path, process):
+    """Until the trial has made a file; fails if it ended before."""
+    while not path.exists():
+        assert process.poll() is None, "the trial ended early"
+        time.sleep(0.002)
 
 
 def result(folder):

@@ -219,3 +219,16 @@ class Sam(Submission):
         loss = workload.mean_loss(workload.loss(batch, logits))
         workload.backward(loss)
         return loss
+
+
+class Mine(torch.optim.Optimizer):
+    """A user's own optimizer, with a signature of its own."""
+
+    def __init__(self, params, lr, slope=1.0):
+        super().__init__(params, {"lr": lr, "slope": slope})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.add_(p.grad.sign(), alpha=-group["lr"] * group["slope"])

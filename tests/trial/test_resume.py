@@ -18,6 +18,7 @@ from tests.support.runs import (
     run_command,
     run_inside,
     state,
+    wait_for,
 )
 
 STEPS = 90
@@ -78,8 +79,7 @@ def test_supervisor_killed_at_a_random_instant(data, tmp_path, whole):
         command(data, tmp_path, *slow), env=environment(), stdout=subprocess.DEVNULL
     )
     folder = tmp_path / FOLDER
-    while not list(folder.glob("checkpoint_*")):
-        time.sleep(0.001)
+    wait_for(folder / "checkpoint_20", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     time.sleep(0.5)  # the kernel kills the trial with its supervisor
@@ -124,8 +124,7 @@ def test_two_processes_on_one_folder_are_refused(data, tmp_path):
     slow = (f"submission._target_={OPTIMIZER}Slow", "max_steps=2000")
     process = subprocess.Popen(command(data, tmp_path, *slow), env=environment())
     try:
-        while not (tmp_path / FOLDER / "clock.bin").exists():
-            time.sleep(0.01)
+        wait_for(tmp_path / FOLDER / "clock.bin", process)
         second = run_command(data, tmp_path, *slow)
         assert second.returncode == 2
         assert "another process is running the trial" in second.stderr

@@ -1,0 +1,146 @@
+"""Every end of a trial has its name, the same in result.json, the event log and the exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from algoperf_pt.records import verify_events
+from algoperf_pt.status import EXIT_CODES, Status
+from tests.support.runs import (
+    OPTIMIZER,
+    command,
+    environment,
+    result,
+    rows,
+    run_command,
+    run_inside,
+    wait_for,
+)
+
+FOLDER = "nadamw/study_0/digits/trial_1"
+SOON = ("eval_every_steps=5", "max_steps=20")
+
+
+def submission(name, **options):
+    return [
+        f"submission._target_={OPTIMIZER}{name}",
+        *(f"+submission.options.{key}={value}" for key, value in options.items()),
+    ]
+
+
+@pytest.mark.parametrize(
+    "status, arguments",
+    [
+        ("reached", ["targets.workloads.digits.validation_target=0.01", *SOON]),
+        ("step_limit", SOON),
+        ("budget", ["targets.workloads.digits.max_runtime=0.05"]),
+        ("submission_done", submission("Done")),
+        ("diverged", [*submission("NanAt", at=7), *SOON]),
+        ("out_of_memory_train", [*submission("RaiseAt", kind="oom", at=3), *SOON]),
+        ("data_error", [*submission("RaiseAt", kind="data", at=3), *SOON]),
+        ("submission_error", [*submission("RaiseAt", kind="bug", at=3), *SOON]),
+        ("submission_error", [*submission("Unsafe"), *SOON]),
+        ("integrity_error", [*submission("Replace"), *SOON]),
+        ("integrity_error", [*submission("Freeze"), *SOON]),
+        ("integrity_error", [*submission("Widen"), *SOON]),
+    ],
+)
+def test_ends(data, tmp_path, status, arguments):
+    code, folder = run_inside(data, tmp_path, *arguments)
+    found = result(folder)
+    assert found["status"] == status
+    assert code == EXIT_CODES[Status(status)]
+    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    assert last["status"] == status
+    assert verify_events(folder / "events.jsonl") >= 2
+
+
+def test_out_of_memory_in_the_evaluation(data, tmp_path, monkeypatch):
+    import workloads.mnist.workload as workload
+
+    def raise_oom(self, batch):
+        raise MemoryError
+
+    monkeypatch.setattr(workload.MnistWorkload, "eval_step", raise_oom)
+    code, folder = run_inside(data, tmp_path, *SOON)
+    assert result(folder)["status"] == "out_of_memory_eval" and code == 21
+
+
+def test_a_trial_that_reached_the_validation_target_only(data, tmp_path):
+    targets = "targets.workloads.digits."
+    code, folder = run_inside(
+        data, tmp_path, *SOON, f"{targets}validation_target=0.01", f"{targets}test_target=0.99"
+    )
+    found = result(folder)
+    assert code == 0 and found["status"] == "reached" and found["stop_reason"] == "step_limit"
+    assert found["steps_to_target"] == {"validation": 5, "test": None}
+
+
+def test_work_while_the_clock_stands_is_caught(data, tmp_path, monkeypatch):
+    import workloads.mnist.workload as workload
+
+    whole = workload.MnistWorkload.evaluate
+
+    def slow(self, split, ranks):
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        return whole(self, split, ranks)
+
+    monkeypatch.setattr(workload.MnistWorkload, "evaluate", slow)
+    for name in ("BusyThread", "BusyProcess"):
+        code, folder = run_inside(data, tmp_path / name, *submission(name), *SOON)
+        assert result(folder)["status"] == "integrity_error", name
+        assert "while the clock stood" in result(folder)["message"]
+
+
+def test_a_hanging_trial_is_named_and_its_stacks_are_kept(data, tmp_path):
+    done = run_command(data, tmp_path, *submission("Hang"), "trainer.hang_timeout=2")
+    folder = tmp_path / FOLDER
+    assert done.returncode == 22, done.stderr
+    assert result(folder)["status"] == "hung"
+    assert "step" in (folder / "stacks_rank_0.txt").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_user_stop_saves_and_goes_on(data, tmp_path, number):
+    arguments = [*submission("Slow"), "eval_every_steps=50", "max_steps=60"]
+    process = subprocess.Popen(
+        command(data, tmp_path, *arguments), env=environment(), start_new_session=True
+    )
+    folder = tmp_path / FOLDER
+    wait_for(folder / "clock.bin", process)
+    time.sleep(0.2)
+    if number == signal.SIGINT:  # Ctrl-C reaches the whole group
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert process.wait(20) == 130
+    assert result(folder)["status"] == "user_stop"
+    stopped_at = result(folder)["step"]
+    assert 0 < stopped_at < 60 and (folder / f"checkpoint_{stopped_at}").is_dir()
+    code, _ = run_inside(data, tmp_path, *arguments)
+    assert code == 11 and result(folder)["step"] == 60
+    assert (folder / "result_0.json").exists()
+
+
+def test_the_ledger_is_written_and_adds_up(data, tmp_path):
+    _, folder = run_inside(data, tmp_path, *SOON)
+    books = json.loads((folder / "ledger.json").read_text())
+    assert books["unexplained"] <= 1e-3 * books["wall_of_attempt"] + 2e-3
+    assert set(books["ranks"][0]) == {
+        *("data", "step", "prepare_for_eval", "lost"),
+        *("eval", "checkpoint", "logging", "clock"),
+    }
+    final = rows(folder, "measurements.csv")[-1]
+    assert float(final["score"]) == result(folder)["elapsed"]
+
+
+def test_no_evaluation_after_the_budget(data, tmp_path):
+    _, folder = run_inside(data, tmp_path, "targets.workloads.digits.max_runtime=0.2")
+    assert all(float(row["score"]) < 0.2 for row in rows(folder))
+    assert 0.2 <= result(folder)["elapsed"] < 0.3  # tested at every step

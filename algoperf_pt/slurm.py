@@ -19,7 +19,7 @@ def _hostnames(nodelist: str) -> list[str]:
 def adopt_slurm(
     environment: MutableMapping[str, str], hostnames: Callable[[str], list[str]] = _hostnames
 ) -> None:
-    """Set RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun` with several
+    """Set RANK, LOCAL_RANK, (LOCAL_)WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun` with several
     tasks.
     """
     if (
@@ -31,6 +31,8 @@ def adopt_slurm(
     environment["RANK"] = environment["SLURM_PROCID"]
     environment["LOCAL_RANK"] = environment["SLURM_LOCALID"]
     environment["WORLD_SIZE"] = environment["SLURM_NTASKS"]
+    per_node = environment.get("SLURM_NTASKS_PER_NODE", environment["SLURM_NTASKS"])
+    environment["LOCAL_WORLD_SIZE"] = per_node
     environment.setdefault("MASTER_ADDR", hostnames(environment["SLURM_JOB_NODELIST"])[0])
     environment.setdefault(
         "MASTER_PORT", str(_FIRST_PORT + int(environment["SLURM_JOB_ID"]) % _PORTS)

@@ -1,95 +1,107 @@
-"""Which factor multiplies the peak learning rate at a step?  Small classes with closed forms; step
-0 is the first update.
+"""Which factor multiplies the peak learning rate at a step?  Small classes with closed forms.
 
-Source: the schedules of arXiv 2306.07179 (linear warm-up with cosine or linear decay), in the
-PyTorch form of the reference.
+A schedule is built with the workload's step hint (steps) and called with the 0-based global step:
+`schedule(0)` belongs to the first update.  H is the horizon, W the warm-up; both in steps.
+
+Source: Dahl et al., arXiv 2306.07179 (linear warm-up with cosine or linear decay), in the PyTorch
+form of its reference implementation.
 """
 
 import math
 
-_START = 1e-10  # factor of the first warm-up step: the reference starts there, not at 0
+START = 1e-10  # factor of the first cosine warm-up step: the reference starts there, not at 0
+WARMUP_FACTOR = 0.05  # share of the horizon; the one value in all spaces of the paper's baselines
 
 
 class Constant:
     """Always 1."""
 
-    def __init__(self, step_hint: int) -> None:
-        pass
+    def __init__(self, step_hint: int | None = None) -> None:
+        """Takes the step hint like the others, and needs none."""
 
     def __call__(self, step: int) -> float:
         return 1.0
 
 
 class WarmupCosine:
-    """Linear warm-up over W steps, then a cosine from 1 to 0 at the horizon H = horizon_factor *
-    step_hint.
+    """Linear warm-up over W steps, then a cosine from 1 at W to 0 at H.
 
     Args:
         step_hint: of the workload, steps.
-        warmup_factor: W as a share of H.
+        warmup_factor: W as a share of H; 0.05 where neither this nor `warmup_steps` is given.
+        horizon_factor: H as a share of the step hint; target setting used 0.75.
         warmup_steps: W itself, instead of the share.
-        horizon_factor: H as a share of the step hint; target setting used int(0.75 * step_hint).
         integer_horizon: round H down.
-        integer_warmup: round W down.  False is the archived AdamW: the peak is then never quite
-            reached.
-        after_horizon: "rise": the cosine goes up again, as in the reference's PyTorch runs; "zero":
-            it stays at 0.
+        integer_warmup: round W down.  False is the archived AdamW: the switch then falls between
+            two steps, and the peak is missed by up to 1 / W.
+        after_horizon: "reference": the cosine climbs again, back to 1 at 2 H - W, as torch's is
+            periodic and published runs went past H with it; "zero": it stays at 0.
+
+    W = 0 starts at 1 (with torch 2.5.1 the reference's composition stays at 1e-10 up to H).
+
+    Raises:
+        ValueError: a value out of range, or two warm-ups.
     """
 
     def __init__(
         self,
         step_hint: int,
         warmup_factor: float | None = None,
-        warmup_steps: int | None = None,
         horizon_factor: float = 1.0,
+        warmup_steps: int | None = None,
         integer_horizon: bool = True,
         integer_warmup: bool = True,
-        after_horizon: str = "rise",
+        after_horizon: str = "reference",
     ) -> None:
-        if after_horizon not in ("rise", "zero"):
-            raise ValueError(
-                f'WarmupCosine: after_horizon = {after_horizon!r}, expected "rise" or "zero"'
-            )
+        known = after_horizon in ("reference", "zero")
+        _check("after_horizon", after_horizon, known, "'reference' or 'zero'")
         self.horizon = _horizon(step_hint, horizon_factor, integer_horizon)
         self.warmup = _warmup(self.horizon, warmup_factor, warmup_steps, integer_warmup)
         self.decay = max(self.horizon - self.warmup, 1)
-        self._rise = after_horizon == "rise"
+        self._stays_at_zero = after_horizon == "zero"
+        # a W between two steps: the step behind it repeats the last warm-up factor, and the cosine
+        # starts there and scales that factor
+        whole = int(self.warmup)
+        between = whole != self.warmup
+        self._start = whole + 1 if between else whole
+        self._peak = self._ramp(whole) if between else 1.0
 
     def __call__(self, step: int) -> float:
-        whole = math.floor(self.warmup)
-        if step < self.warmup and (step < whole or whole != self.warmup):
+        if step < self.warmup:
             return self._ramp(step)
-        # with a real-valued W the switch repeats the last warm-up value, and the cosine scales that
-        peak, since = (
-            (1.0, step - whole) if whole == self.warmup else (self._ramp(whole), step - whole - 1)
-        )
-        if not self._rise and since >= self.decay:
+        since = step - self._start
+        if self._stays_at_zero and since >= self.decay:
             return 0.0
-        return peak * (1 + math.cos(math.pi * since / self.decay)) / 2
+        return self._peak * (1 + math.cos(math.pi * since / self.decay)) / 2
 
     def _ramp(self, step: int) -> float:
-        return _START + (1 - _START) * step / self.warmup
+        return START + (1 - START) * step / self.warmup
 
 
 class WarmupLinear:
     """Linear warm-up from 0 over W steps, then linear decay to `end_factor`, constant after it.
 
     Args:
-        step_hint: of the workload, steps.
-        warmup_factor, warmup_steps, horizon_factor: as in `WarmupCosine`.
-        decay_steps_factor: share of the steps behind the warm-up over which the rate decays.
+        step_hint, warmup_factor, horizon_factor, warmup_steps: as in `WarmupCosine`.
+        decay_steps_factor: share of the steps from W to H over which the rate decays.
         end_factor: share of the peak at the end.
+
+    Raises:
+        ValueError: a value out of range, or two warm-ups.
     """
 
     def __init__(
         self,
         step_hint: int,
         warmup_factor: float | None = None,
-        warmup_steps: int | None = None,
         decay_steps_factor: float = 1.0,
         end_factor: float = 0.0,
         horizon_factor: float = 1.0,
+        warmup_steps: int | None = None,
     ) -> None:
+        share = "a share above 0 and at most 1"
+        _check("decay_steps_factor", decay_steps_factor, 0 < decay_steps_factor <= 1, share)
+        _check("end_factor", end_factor, 0 <= end_factor <= 1, "a share from 0 to 1")
         horizon = _horizon(step_hint, horizon_factor, integer=True)
         self.warmup = _warmup(horizon, warmup_factor, warmup_steps, integer=True)
         self.decay = max(int((horizon - self.warmup) * decay_steps_factor), 1)
@@ -103,20 +115,22 @@ class WarmupLinear:
 
 
 def _horizon(step_hint: int, factor: float, integer: bool) -> float:
-    if not (step_hint > 0 and factor > 0):
-        raise ValueError(f"horizon {factor!r} * {step_hint!r} steps, expected both above 0")
-    horizon = step_hint * factor
-    return int(horizon) if integer else horizon
+    _check("step_hint", step_hint, 0 < step_hint < math.inf, "a number of steps above 0")
+    _check("horizon_factor", factor, 0 < factor < math.inf, "a share of the step hint above 0")
+    return int(step_hint * factor) if integer else step_hint * factor
 
 
 def _warmup(horizon: float, factor: float | None, steps: int | None, integer: bool) -> float:
-    if (factor is None) == (steps is None):
-        raise ValueError(
-            f"warmup_factor = {factor!r} and warmup_steps = {steps!r}, expected exactly one of them"
-        )
-    warmup = float(steps) if steps is not None else horizon * float(factor or 0.0)
-    if not 0 <= warmup <= horizon:
-        raise ValueError(
-            f"a warm-up of {warmup!r} steps, expected from 0 to the horizon of {horizon!r}"
-        )
-    return int(warmup) if integer else warmup
+    if steps is None:
+        factor = WARMUP_FACTOR if factor is None else factor
+        _check("warmup_factor", factor, 0 <= factor <= 1, "a share of the horizon from 0 to 1")
+        return int(factor * horizon) if integer else factor * horizon
+    _check("warmup_factor", factor, factor is None, f"null beside warmup_steps = {steps}")
+    expected = f"a whole number of steps from 0 to the horizon of {horizon}"
+    _check("warmup_steps", steps, 0 <= steps <= horizon and steps == int(steps), expected)
+    return int(steps)
+
+
+def _check(name: str, value: object, good: bool, expected: str) -> None:
+    if not good:
+        raise ValueError(f"schedule: {name} = {value!r}, expected {expected}")

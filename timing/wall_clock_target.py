@@ -111,6 +111,7 @@ class WallClockTarget(L.Callback):
         ledger.switch("prepare_for_eval")
         trial.prepare_for_eval()
         trial.ranks.synchronize()
+        trial.ranks.barrier()
         self.elapsed = self._agreed_elapsed()
         if not may_evaluate(self.rules, self.elapsed):
             self._stop(Reason.BUDGET)
@@ -174,8 +175,8 @@ class WallClockTarget(L.Callback):
         if trial.ranks.world == 1:
             self.elapsed, done, stop, bad = mine, trial.submission.done, trial.user_stop, not_finite
         else:
+            # the bucket stays open: waiting for a slower rank is that rank's work, and it is timed
             flags = [mine, trial.submission.done, trial.user_stop, not_finite]
-            self.ledger.switch("clock")
             self.elapsed, *agreed = trial.ranks.agree(flags)
             done, stop, bad = map(bool, agreed)
         return Moment(self.elapsed, trial.step, self.last_eval, done, stop, bad)
@@ -191,6 +192,7 @@ class WallClockTarget(L.Callback):
         return not math.isfinite(loss)
 
     def _log(self, outputs: Any) -> None:
+        self.trial.ranks.synchronize()  # reading the metrics would wait for the step: it is timed
         self.ledger.switch("logging")
         self.trial.log_step(outputs, self.elapsed)
         self._next_display = self.elapsed + _DISPLAY

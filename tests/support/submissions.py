@@ -232,3 +232,19 @@ class Mine(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 p.add_(p.grad.sign(), alpha=-group["lr"] * group["slope"])
+
+
+class RaiseOnRankOne(OptimizerSubmission):
+    def step(self, workload, batch):
+        if workload.rank == 1 and workload.step == 12:
+            raise DataError("shard x.tar is short")
+        return super().step(workload, batch)
+
+
+class SlowOnRankOne(OptimizerSubmission):
+    """Rank 1 works on after the last thing that the ranks do together."""
+
+    def step(self, workload, batch):
+        metrics = super().step(workload, batch)
+        time.sleep(0.05 * workload.rank)
+        return metrics

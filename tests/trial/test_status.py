@@ -140,6 +140,22 @@ def test_the_ledger_is_written_and_adds_up(data, tmp_path):
     assert float(final["score"]) == result(folder)["elapsed"]
 
 
+def test_the_device_has_finished_when_the_clock_stops(data, tmp_path, monkeypatch):
+    """Work that is still queued on the device belongs to the step, not to the logging that reads its result."""
+    from algoperf_pt.ranks import Ranks
+    from timing.ledger import Ledger
+
+    seen = []
+    switch = Ledger.switch
+    monkeypatch.setattr(Ranks, "synchronize", lambda self: seen.append("sync"))
+    monkeypatch.setattr(Ledger, "switch", lambda self, b: (seen.append(b), switch(self, b))[1])
+    run_inside(data, tmp_path, *SOON, "logger.first=20")
+    for bucket in ("logging", "eval"):
+        before = [seen[i - 1] for i, found in enumerate(seen) if found == bucket]
+        assert len(before) >= 4
+        assert set(before) <= {"sync", "clock"}, bucket
+
+
 def test_no_evaluation_after_the_budget(data, tmp_path):
     _, folder = run_inside(data, tmp_path, "targets.workloads.digits.max_runtime=0.2")
     assert all(float(row["score"]) < 0.2 for row in rows(folder))

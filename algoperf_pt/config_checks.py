@@ -50,7 +50,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "eval_every_steps": _whole(1),
     "keep_checkpoints": _whole(2),
     "display": _choice("auto", "rich", "plain", "none"),
-    "workload.tier": _choice("full", "tiny"),
+    "workload.tier": _choice("full", "development", "tiny"),
     "workload.compile": _choice("none", "model"),
     "workload.eval_batch_size": _whole(1),
     "workload.baseline_batch_size": _whole(1),

@@ -58,7 +58,7 @@ def _status_text(result: dict[str, Any]) -> str:
     return (
         text
         if result.get("comparable", True)
-        else f"{text}, not comparable (tiny workload or eval_every_steps)"
+        else f"{text}, unscored"
     )
 
 

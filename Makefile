@@ -1,0 +1,38 @@
+# The menu: make help.  Everything runs in .venv, which is made from requirements.txt when it is missing or older.
+PYTHON ?= python3.11
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint format bench parity clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/done: requirements.txt setup.cfg
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: .venv/done ## prepare real digits, train to the target on the CPU, print and plot the time
+	$(BIN)/algoperf-prepare digits --out demo/data/digits --verify
+	$(BIN)/python train.py workload=digits submission=nadamw trainer=cpu data.dir=demo/data experiment_dir=demo/experiments
+
+test: .venv/done ## the whole test suite
+	$(BIN)/python -m pytest
+
+test-fast: .venv/done ## the tests that take less than five seconds each
+	$(BIN)/python -m pytest -m "not slow and not ddp"
+
+lint: .venv/done ## style and types
+	$(BIN)/flake8
+	$(BIN)/isort --check --quiet .
+	$(BIN)/mypy
+
+bench: .venv/done ## our cost per step, time to an error and to the first step, memory
+	$(BIN)/python scripts/bench_overhead.py
+
+parity: .venv/done ## our models, losses and metrics against the golden numbers
+	for fixture in tests/golden/*/; do $(BIN)/python scripts/parity.py --fixture $$fixture || exit 1; done
+
+clean:           ## remove the environment and the demo
+	rm -rf .venv demo build *.egg-info

@@ -58,6 +58,7 @@ class TrainerBridge(L.Callback):
 
 def trainer_engine(workload: L.LightningModule) -> Engine:
     """Passes under L.Trainer: only manual_backward averages gradients there."""
+    workload.fabric = None  # from here on it belongs to the Trainer
     return Engine(workload, workload.manual_backward)
 
 

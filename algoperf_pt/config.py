@@ -68,6 +68,7 @@ def finish(node: DictConfig, overrides: list[str]) -> Config:
     """Resolve, fill in what follows from the rest, and check what types cannot say."""
     plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config: Config = plain
+    OmegaConf.merge(OmegaConf.structured(schema.Config), plain)  # refuses keys that + added
     config["submission"]["read"] = _interpolated_hparams(node)
     if config["seed"] is None:
         config["seed"] = trial_seed(0, config["study"], config["trial"])
@@ -133,10 +134,11 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def explain(error: Exception, overrides: list[str]) -> ConfigError:
     """Hydra's and OmegaConf's errors in our form: key, value, expectation, place."""
     chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__) is not None:
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
     first_lines = [str(e).strip().splitlines()[0] for e in chain if str(e).strip()]
-    root = next((e for e in reversed(chain) if isinstance(e, OmegaConfBaseException)), chain[-1])
+    named = [e for e in chain if getattr(e, "full_key", None)]  # deeper ones are unformatted
+    root = named[-1] if named else chain[0]
     key = str(getattr(root, "full_key", None) or getattr(root, "key", None) or "")
     where = _place(first_lines, key, overrides)
     if isinstance(error, MissingConfigException):

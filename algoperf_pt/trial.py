@@ -111,13 +111,14 @@ class Trial:
         self._log_first: int = config["logger"]["first"]
         self._log_every: int = config["logger"]["every"]
         self._cuda = ranks.device.type == "cuda"
-        self.view = self._make_view(engine)
+        self.use_engine(engine)
         self._guard = Guard(workload.model, ranks)
         clock.attach(self)
 
-    def _make_view(self, engine: Engine) -> WorkloadView:
+    def use_engine(self, engine: Engine) -> None:
+        """Run passes by this engine; the bridge to L.Trainer brings its own."""
         time = TimeView(self.spec.budget, lambda: self.clock.elapsed, lambda: self.evaluations)
-        return WorkloadView(
+        self.view = WorkloadView(
             self.workload,
             engine,
             self.ranks,

@@ -1,0 +1,279 @@
+"""Does a workload compute what the reference does?  Compares it with a golden fixture, key by key.
+
+A workload's own part is a subclass of `Parity` in workloads/<name>/parity.py: the table of tensor
+names, the tolerances, and the keys that only it has.  Keys are written FILE/KEY, as case0/loss.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from algoperf_pt.errors import DataError
+from algoperf_pt.golden import ABSOLUTE, EACH, MAXIMUM, Array, Fixture, Tolerance, error, filled
+from algoperf_pt.workload import Loss, Workload
+from algoperf_pt.workload_data import Batch
+
+Answer = Callable[..., Any]
+_EXACT = Tolerance(0.0, ABSOLUTE)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One compared key; `note` says what differs where a number does not."""
+
+    key: str
+    error: float
+    tolerance: Tolerance
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within the tolerance (nan is not)."""
+        return self.error <= self.tolerance.limit
+
+
+class Parity:
+    """Subclass this; a subclass with nothing but tolerances serves a workload that has the names of
+    the reference and a batch of `inputs`, `targets` and `weights`.
+
+    Args:
+        fixture: the golden folder.
+        workload: on the CPU; its weights are overwritten.
+        overrides: key pattern -> limit, from the command line; they come before `tolerances`.
+    """
+
+    tolerances: dict[str, Tolerance] = {}  # key pattern -> tolerance; the first match counts
+    unbounded: tuple[str, ...] = ()  # patterns of tensors drawn from a distribution without bounds
+    init_tolerances = {
+        "init/constants": Tolerance(1e-6, ABSOLUTE),
+        "init/std": Tolerance(5.0, ABSOLUTE),  # of std / sqrt(numel), of which it varies by one
+        "init/mean": Tolerance(6.0, ABSOLUTE),  # of std / sqrt(numel), of which it varies by 1.4
+        "init/range": Tolerance(60.0, ABSOLUTE),  # of max / numel: the gap below a sharp bound
+    }
+
+    def __init__(
+        self, fixture: Fixture, workload: Workload, overrides: dict[str, float] | None = None
+    ) -> None:
+        self.fixture, self.workload, self.overrides = fixture, workload, overrides or {}
+        self.named = dict(workload.model.state_dict(keep_vars=True))
+        self.not_checked: list[str] = []
+
+    # ---- what a workload defines
+
+    def place(self, name: str) -> tuple[str, slice | None]:
+        """Where a tensor of the reference is in ours: (name, rows of it; None: all of it)."""
+        return name, None
+
+    def batch(self) -> Batch:
+        """The inputs of case0, with `targets` and `weights`."""
+        names = ("inputs", "targets", "weights")
+        return {name: torch.from_numpy(self.fixture.case[name]) for name in names}
+
+    def answers(self) -> dict[str, Answer]:
+        """Regular expression of keys -> what we compute for it, called with the groups."""
+        parts = r"loss_ls([01])_(nomask|mask)_(summed|n_valid|per_example)"
+        return {
+            "case0/eval_logits": lambda: self.eval_logits,
+            f"case0/{parts}": self.loss_part,
+            "case0/train_(logits|loss|grad_l2|bn_stats_l2)": lambda part: self.trained[part],
+            "case0/tiny_train_logits": self.tiny_train_logits,
+        }
+
+    # ---- the comparison
+
+    def checks(self) -> Iterator[Check]:
+        """Every check of the fixture; afterwards `not_checked` names the keys that have none."""
+        yield from self.model_checks()
+        answers = self.answers()
+        compared: set[str] = set()
+        for file in self.fixture.files.values():
+            for key in file:
+                full = f"{file.name}/{key}"
+                matches = ((re.fullmatch(pattern, full), answers[pattern]) for pattern in answers)
+                found = next(((m, answer) for m, answer in matches if m), None)
+                if found is not None:
+                    compared.add(full)
+                    yield self.compare(full, found[1](*found[0].groups()), file[key])
+        yield from self.init_checks()
+        read = {f"{f.name}/{key}" for f in self.fixture.files.values() for key in f.read}
+        every = [f"{f.name}/{key}" for f in self.fixture.files.values() for key in f]
+        self.not_checked += [key for key in every if key not in read | compared]
+        known = ("params.json", "init.json", "init_stats.json", "README.md")
+        for path in sorted(self.fixture.root.iterdir()):
+            if path.suffix != ".npz" and path.name not in known:
+                self.not_checked.append(path.name)
+
+    def compare(self, key: str, found: Any, expected: Array, note: str = "") -> Check:
+        """Check one value against the fixture's."""
+        values = found.detach().numpy() if isinstance(found, Tensor) else np.asarray(found)
+        tolerance = self.tolerance(key)
+        if values.shape != expected.shape:
+            note = f"shape {list(values.shape)}, expected {list(expected.shape)}"
+        return Check(key, error(values, expected, tolerance.kind), tolerance, note)
+
+    def tolerance(self, key: str) -> Tolerance:
+        """The tolerance of a key; exact where nothing is said."""
+        own = self.tolerances | self.init_tolerances
+        base = next((own[pattern] for pattern in own if fnmatchcase(key, pattern)), _EXACT)
+        for pattern, limit in self.overrides.items():
+            if fnmatchcase(key, pattern) or fnmatchcase(key.partition("/")[2], pattern):
+                return Tolerance(limit, base.kind)
+        return base
+
+    # ---- the model
+
+    def tensor(self, name: str) -> Tensor:
+        """Our values of a tensor of the reference (a view)."""
+        ours, rows = self.place(name)
+        if ours not in self.named:
+            raise DataError(
+                f"params.json: the model has no tensor {ours!r} for {name!r}",
+                expected=", ".join(self.named),
+                fix="mend the workload's table of names (parity.py) or the fixture",
+            )
+        return self.named[ours] if rows is None else self.named[ours][rows]
+
+    @torch.no_grad()
+    def fill(self) -> Workload:
+        """Write the weights of the recipe; returns the workload."""
+        for entry in self.fixture.tensors:
+            values = filled(entry)
+            if values is not None:
+                self.tensor(entry["name"]).copy_(torch.from_numpy(values))
+        return self.workload
+
+    def model_checks(self) -> Iterator[Check]:
+        """Number and shapes of parameters, roles, and the settings of normalisation layers."""
+        ours = dict(self.workload.model.named_parameters())
+        count = sum(parameter.numel() for parameter in ours.values())
+        yield self.compare("params/n_params", count, np.asarray(self.fixture.params["n_params"]))
+        wrong, roles, covered = [], [], 0
+        for entry in self.fixture.tensors:
+            found = self.tensor(entry["name"])
+            covered += found.numel() if entry["kind"] == "param" else 0
+            if list(found.shape) != entry["shape"]:
+                wrong.append(f"{entry['name']} is {list(found.shape)}, not {entry['shape']}")
+            elif entry["type"] is not None:
+                role = self.workload.param_types[self.place(entry["name"])[0]].name
+                if role != entry["type"]:
+                    roles.append(f"{entry['name']} is {role}, not {entry['type']}")
+        if wrong:
+            raise DataError(f"params.json: {wrong[0]}", fix="build the model of the fixture")
+        yield self.compare("params/tensors", covered, np.asarray(count), "elements that have a name")
+        yield self.compare("params/roles", len(roles), np.asarray(0), "; ".join(roles))
+        norms = [text for norm in self.fixture.params.get("norms", []) for text in self._norm(norm)]
+        yield self.compare("params/norms", len(norms), np.asarray(0), "; ".join(norms))
+
+    def _norm(self, expected: dict[str, Any]) -> Iterator[str]:
+        module = self.workload.model.get_submodule(self.module_name(expected["module"]))
+        for key in ("eps", "momentum", "affine", "track_running_stats"):
+            if expected.get(key) is not None and getattr(module, key, None) != expected[key]:
+                yield f"{expected['module']}.{key} is {getattr(module, key, None)}"
+
+    def module_name(self, name: str) -> str:
+        """Our name of a module of the reference, by the place of its weight."""
+        return self.place(f"{name}.weight")[0].rpartition(".")[0]
+
+    # ---- what most fixtures hold
+
+    @cached_property
+    def eval_logits(self) -> Tensor:
+        """Outputs in evaluation mode."""
+        with torch.no_grad():
+            logits: Tensor = self.fill().eval()(self.batch())
+        return logits
+
+    def loss_part(self, smoothing: str, mask: str, part: str) -> Tensor:
+        """A field of the training loss of the evaluation outputs; "1" is label smoothing 0.1."""
+        value: Tensor = getattr(self.loss(self.eval_logits, mask == "mask", int(smoothing) / 10), part)
+        return value
+
+    def loss(self, logits: Tensor, masked: bool, smoothing: float = 0.0) -> Loss:
+        """The training loss of case0, with or without its weights."""
+        batch = self.batch()
+        if not masked:
+            del batch["weights"]
+        return self.workload.loss(batch, logits, smoothing)
+
+    @cached_property
+    def trained(self) -> dict[str, Any]:
+        """One training pass without dropout: logits, mean loss, norms of gradients and statistics."""
+        workload = self.fill().train()
+        workload.zero_grad()
+        logits = workload(self.batch(), dropout_rate=0.0)
+        loss = self.loss(logits, masked=False)
+        mean = loss.summed / loss.n_valid
+        mean.backward()
+        buffers = [t for t in self.fixture.tensors if t["kind"] == "buffer" and filled(t) is not None]
+        return {
+            "logits": logits.detach(),
+            "loss": mean.detach(),
+            "grad_l2": np.array([self._grad_norm(t["name"]) for t in self.fixture.parameters]),
+            "bn_stats_l2": np.array([norm(self.tensor(t["name"])) for t in buffers]),
+        }
+
+    def _grad_norm(self, name: str) -> float:
+        ours, rows = self.place(name)
+        gradient = self.named[ours].grad
+        if gradient is None:
+            return 0.0
+        return norm(gradient if rows is None else gradient[rows])
+
+    def tiny_train_logits(self) -> Tensor:
+        """Training pass on a thousandth of the inputs: feels the eps of the norms."""
+        batch = self.batch()
+        with torch.no_grad():
+            logits: Tensor = self.fill().train()(
+                batch | {"inputs": 1e-3 * batch["inputs"]}, dropout_rate=0.0
+            )
+        return logits
+
+    # ---- initialisation
+
+    def init_checks(self) -> Iterator[Check]:
+        """Our own initialisation against the statistics of the reference's."""
+        expected = self.fixture.initial()
+        if not expected:
+            return
+        self.workload.reset_parameters(torch.Generator().manual_seed(0))
+        worst: dict[str, tuple[float, str]] = {}
+        for name, want in expected.items():
+            values = self.tensor(name).detach().double()
+            for key, value in self._init_errors(name, values, want):
+                worst[key] = max(worst.get(key, (0.0, "")), (value, name))
+        for key in self.init_tolerances:
+            if key in worst:
+                value, name = worst[key]
+                yield Check(key, value, self.tolerance(key), f"worst: {name}" if value else "")
+
+    def _init_errors(
+        self, name: str, values: Tensor, want: dict[str, float]
+    ) -> Iterator[tuple[str, float]]:
+        found = [values.mean(), values.std(correction=0), values.min(), values.max()]
+        mean, std, low, high = (float(value) for value in found)
+        numel = int(want.get("numel", values.numel()))
+        if numel != values.numel():
+            yield "init/constants", float("inf")
+        elif want["std"] == 0.0:
+            yield "init/constants", max(abs(low - want["min"]), abs(high - want["max"]))
+        else:
+            yield "init/std", abs(std / want["std"] - 1.0) * numel**0.5
+            yield "init/mean", abs(mean - want["mean"]) / want["std"] * numel**0.5
+            if not any(fnmatchcase(name, pattern) for pattern in self.unbounded):
+                distance = max(abs(low - want["min"]), abs(high - want["max"]))
+                yield "init/range", distance / max(abs(want["min"]), abs(want["max"])) * numel
+
+
+def norm(values: Tensor) -> float:
+    """L2 norm in float64."""
+    return float(values.detach().double().norm())
+
+
+__all__ = ["ABSOLUTE", "EACH", "MAXIMUM", "Check", "Parity", "Tolerance"]

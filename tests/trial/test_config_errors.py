@@ -1,0 +1,130 @@
+"""A wrong configuration: one message with key, value, expectation and place, exit code 2, nothing started."""
+
+import subprocess
+import sys
+
+import pytest
+
+from algoperf_pt.config import compose_config, config_hash, trial_folder
+from algoperf_pt.errors import ConfigError
+from tests.support.runs import ROOT, command, environment
+
+
+@pytest.mark.parametrize(
+    "overrides, parts",
+    [
+        (["workload.modl=3"], ["workload.modl", "'model'", "command line: workload.modl=3"]),
+        (["submission.hparams.learning_rte=1"], ["learning_rte", "'learning_rate'"]),
+        (["+submission.nme=x"], ["nme", "'name'"]),
+        (["workload=digts"], ["workload/digts", "'digits'", "command line: workload=digts"]),
+        (["submission=nadam"], ["submission/nadam", "'nadamw'"]),
+        (["study=abc"], ["study", "'abc'", "a value of type int"]),
+        (["trainer.compile=7.5"], ["trainer.compile", "7.5"]),
+        (["study=-1"], ["study", "-1", "at least 0"]),
+        (["max_steps=0"], ["max_steps", "at least 1"]),
+        (["submission.batch_size=0"], ["submission.batch_size", "at least 1"]),
+        (["submission.dropout_rate=1.5"], ["submission.dropout_rate", "from 0 to below 1"]),
+        (["submission.grad_clip=-1"], ["submission.grad_clip", "above 0"]),
+        (["trainer.accelerator=tpu"], ["trainer.accelerator", "auto, cpu, cuda"]),
+        (["trainer.devices=-2"], ["trainer.devices", "a number of processes"]),
+        (["trainer=cpu", "trainer.devices=all"], ["trainer.devices", "trainer.devices=2"]),
+        (["ruleset=self_tuning"], ["submission.tuning", "self tuning"]),
+        (["targets.workloads.digits.max_runtime=0"], ["digits.max_runtime", "above 0"]),
+        (["targets.workloads.digits.direction=up"], ["digits.direction", "max, min"]),
+        (["workload.name=mine"], ["workload.name", "'mine'", "targets"]),
+        (["workload.num_examples.train=0"], ["workload.num_examples.train", "0"]),
+        (["data.dir=/nowhere"], ["data.dir", "/nowhere/digits/index.json", "algoperf-prepare digits"]),
+        (["submission=custom"], ["submission.optimizer._target_", "has no value"]),
+        (["keep_checkpoints=1"], ["keep_checkpoints", "at least 2"]),
+        (["seed=-5"], ["seed", "-5"]),
+    ],
+)
+def test_messages(data, tmp_path, overrides, parts):
+    places = [f"data.dir={data}", f"experiment_dir={tmp_path / 'e'}"]
+    with pytest.raises(ConfigError) as caught:
+        compose_config(["workload=digits", *places, *overrides])
+    for part in parts:
+        assert part in str(caught.value)
+    assert not (tmp_path / "e").exists()
+
+
+def test_without_a_workload(data):
+    with pytest.raises(ConfigError, match="You must specify 'workload'") as caught:
+        compose_config([f"data.dir={data}"])
+    assert "digits" in caught.value.expected
+
+
+def test_an_error_in_a_file_names_the_file(data, tmp_path):
+    (tmp_path / "submission").mkdir()
+    (tmp_path / "submission" / "mine.yaml").write_text("name: mine\nlabel_smothing: 0.1\n")
+    with pytest.raises(ConfigError) as caught:
+        compose_config(["workload=digits", "submission=mine", f"data.dir={data}"], str(tmp_path))
+    assert "label_smothing" in str(caught.value)
+    assert "submission/mine.yaml" in caught.value.where
+    assert "label_smoothing" in caught.value.fix
+
+
+def test_own_configuration_folder(data, tmp_path):
+    (tmp_path / "submission").mkdir()
+    (tmp_path / "submission" / "mine.yaml").write_text(
+        "name: mine\noptimizer: {_target_: torch.optim.SGD, lr: 0.1}\n"
+    )
+    config = compose_config(["workload=digits", "submission=mine", f"data.dir={data}"], str(tmp_path))
+    assert config["submission"]["optimizer"] == {"_target_": "torch.optim.SGD", "lr": 0.1}
+
+
+def test_as_a_command(data, tmp_path):
+    line = command(data, tmp_path / "e", "submission.hparams.learning_rte=1")
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("ConfigError: submission.hparams.learning_rte")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_torch_before_the_trial(data, tmp_path):
+    code = "import sys, algoperf_pt.cli\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+
+
+def test_help_and_configuration_are_shown(data):
+    base = [sys.executable, str(ROOT / "train.py")]
+    shown = subprocess.run([*base, "--help"], env=environment(), capture_output=True, text=True)
+    assert shown.returncode == 0
+    for text in ("workload    digits, mnist", "nadamw", "v05, v06, v10", "--config-dir"):
+        assert text in shown.stdout
+    line = [*base, "workload=digits", "--cfg", "job", "--resolve"]
+    shown = subprocess.run(line, env=environment(), capture_output=True, text=True)
+    assert shown.returncode == 0 and "learning_rate: 0.0013" in shown.stdout, shown.stderr
+
+
+def test_the_hash_ignores_only_what_no_figure_depends_on(data, tmp_path):
+    def hash_of(*overrides):
+        return config_hash(compose_config(["workload=digits", f"data.dir={data}", *overrides]))
+
+    same = ("data.workers=3", "display=plain", f"experiment_dir={tmp_path}", "logger=csv")
+    assert hash_of() == hash_of(*same)
+    for other in ("trial=2", "seed=5", "submission.batch_size=8", "targets=v05", "max_steps=9"):
+        assert hash_of() != hash_of(other), other
+
+
+def test_seeds_differ_between_trials_and_studies(data):
+    seeds = {
+        compose_config(["workload=digits", f"data.dir={data}", f"study={s}", f"trial={t}"])["seed"]
+        for s in range(3)
+        for t in range(1, 6)
+    }
+    assert len(seeds) == 15
+
+
+def test_the_folder_is_the_reference_layout(data, tmp_path):
+    config = compose_config(
+        ["workload=digits", f"data.dir={data}", f"experiment_dir={tmp_path}", "study=2", "trial=3"]
+    )
+    assert trial_folder(config) == tmp_path / "nadamw" / "study_2" / "digits" / "trial_3"
+
+
+def test_an_unwritable_folder(data, tmp_path):
+    line = command(data, "/proc/nothing")
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2 and "experiment_dir: cannot write" in done.stderr

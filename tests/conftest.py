@@ -1,4 +1,4 @@
-"""Fixtures: prepared data, made once a session from the raw files that packages ship or tiny.py writes."""
+"""Fixtures: prepared data, made once a session from raw files that packages ship or that tiny.py writes."""
 
 import os
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from algoperf_pt.data.prepare import find_preparer, prepare
+from tests.support.workloads import TRAINABLE, write_raw
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -16,10 +17,34 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+class Data:
+    """Folder of prepared datasets, each made when it is first asked for."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def prepared(self, name):
+        out = self.root / name
+        if not out.exists():
+            preparer = find_preparer(name)
+            raw = preparer.raw_folder() or write_raw(name, self.root / f"raw_{name}")
+            prepare(preparer, raw, out, quiet=True)
+        return self.root
+
+
 @pytest.fixture(scope="session")
-def data(tmp_path_factory):
+def all_data(tmp_path_factory):
+    """`all_data.prepared(name)`: the folder for data.dir, with that dataset in it."""
+    return Data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def data(all_data):
     """Folder with the prepared digits."""
-    folder = tmp_path_factory.mktemp("data")
-    preparer = find_preparer("digits")
-    prepare(preparer, preparer.raw_folder(), folder / "digits", quiet=True)
-    return folder
+    return all_data.prepared("digits")
+
+
+@pytest.fixture(params=TRAINABLE)
+def trainable(request, all_data):
+    """(name, data folder) of each workload whose data can be had here."""
+    return request.param, all_data.prepared(request.param)

@@ -23,7 +23,9 @@ OPTIMIZER = "tests.support.submissions."
 def compose(data, experiments, *overrides):
     """A checked configuration on the tests' data."""
     places = (f"data.dir={data}", f"experiment_dir={experiments}")
-    return compose_config(["workload=digits", *places, *QUIET, *overrides])
+    named = any(override.startswith("workload=") for override in overrides)
+    workload = () if named else ("workload=digits",)
+    return compose_config([*workload, *places, *QUIET, *overrides])
 
 
 def run_inside(data, experiments, *overrides):

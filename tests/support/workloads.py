@@ -1,0 +1,28 @@
+"""Which workloads are there?  Read from conf/workload: a new file there is tested from its first day."""
+
+import importlib
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+FOLDER = Path(__file__).parents[2] / "conf" / "workload"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def node(name):
+    """The workload's YAML with the ones that it builds on, unresolved groups left alone."""
+    loaded = OmegaConf.load(FOLDER / f"{name}.yaml")
+    parents = [d for d in loaded.pop("defaults", []) if d != "_self_"]
+    return OmegaConf.merge(*(node(parent) for parent in parents), loaded)
+
+
+TIERS = {name: node(name).get("tier", "full") for name in NAMES}
+# tiny ones write their raw files; digits come with a package
+TRAINABLE = [name for name in NAMES if TIERS[name] == "tiny" or name == "digits"]
+
+
+def write_raw(name, folder):
+    """Raw files of a tiny workload in their real format."""
+    package = node(name).prepare["_target_"].split(".prepare")[0]
+    importlib.import_module(f"{package}.tiny").write_raw(folder)
+    return folder

@@ -77,7 +77,9 @@ def finish(node: DictConfig, overrides: list[str]) -> Config:
     config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
     check(config)
     targets, name = config["targets"], config["workload"]["name"]
-    targets["workloads"] = {name: targets["workloads"][name]}  # the others do not concern this trial
+    targets["workloads"] = {
+        name: targets["workloads"][name]
+    }  # the others do not concern this trial
     return config
 
 

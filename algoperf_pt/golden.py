@@ -1,5 +1,4 @@
-"""What do golden fixtures hold, and when does a number agree with one?  Reference values without
-weights.
+"""What does a golden fixture hold?  Numbers of a reference, whose weights follow from their names.
 
 A folder holds `params.json` (every tensor of the reference model: name, shape, role and the `fill`
 by which its values follow from its name), `case0.npz` and other .npz files (inputs and what the
@@ -10,7 +9,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,6 @@ from algoperf_pt.errors import DataError
 
 Array = np.ndarray[Any, Any]
 
-# What a limit is compared with: the largest absolute error over the largest reference value; the
-# largest error of an element over itself (for lists of norms); the largest absolute error.
-MAXIMUM, EACH, ABSOLUTE = "of the maximum", "of each", "absolute"
-_FLOOR = 1e-6  # EACH: elements below this share of the largest are rounding noise
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """Largest error with which a value agrees, and what it is relative to."""
-
-    limit: float
-    kind: str = MAXIMUM
-
 
 class Values(Mapping[str, Array]):
     """One .npz file; remembers what was read, so that nothing is left out unnoticed."""
@@ -41,7 +26,7 @@ class Values(Mapping[str, Array]):
         self.name, self.read = path.stem, set[str]()
         try:
             with np.load(path, allow_pickle=False) as file:
-                self._arrays = dict(file)
+                self._arrays: dict[str, Array] = dict(file)
         except (OSError, ValueError, zlib.error) as error:
             raise DataError(f"{path} cannot be read: {error}", expected="an .npz file") from error
 
@@ -129,7 +114,8 @@ def filled(tensor: dict[str, Any]) -> Array | None:
     if match := re.fullmatch(r"([\d.]+)sin\(arange\(numel\)\+crc32\(name\)%(\d+)\)", fill):
         phase = zlib.crc32(name.encode()) % int(match[2])
         wave = np.sin(np.arange(numel, dtype=np.float64) + phase).reshape(shape)
-        return (float(match[1]) * wave).astype(np.float32)
+        waved: Array = (float(match[1]) * wave).astype(np.float32)
+        return waved
     z = recipe(name, shape)
     if fill == "z/sqrt(numel/shape[0])":
         return (z / np.sqrt(numel / shape[0])).astype(np.float32)
@@ -137,25 +123,3 @@ def filled(tensor: dict[str, Any]) -> Array | None:
         values = np.float32(match[2]) * (np.abs(z) if match[3] == "|z|" else z)
         return (np.float32(match[1] or 0) + values).astype(np.float32)
     raise DataError(f"params.json: {name} has the unknown fill {tensor['fill']!r}")
-
-
-def error(found: Any, expected: Array, kind: str) -> float:
-    """How far `found` is from `expected`; infinite for another shape, nan is never close."""
-    found = np.asarray(found)
-    if found.shape != expected.shape:
-        return float("inf")
-    if expected.dtype.kind in "US":
-        return float(np.any(found != expected))
-    a, b = found.astype(np.float64), expected.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))  # infinities and agreed nans
-    with np.errstate(invalid="ignore"):
-        distance = np.where(same, 0.0, np.abs(a - b))
-    if not distance.size:
-        return 0.0
-    size = np.abs(np.where(np.isfinite(b), b, 0.0))
-    largest = float(size.max())
-    if kind == ABSOLUTE:
-        return float(distance.max())
-    if kind == EACH:
-        return float((distance / np.maximum(np.maximum(size, _FLOOR * largest), 1e-30)).max())
-    return float(distance.max()) / (largest or 1.0)

@@ -55,11 +55,7 @@ def summary_table(folder: Path, result: dict[str, Any]) -> Table:
 def _status_text(result: dict[str, Any]) -> str:
     message = result.get("message")
     text = f"{result['status']} ({message.splitlines()[0]})" if message else result["status"]
-    return (
-        text
-        if result.get("comparable", True)
-        else f"{text}, unscored"
-    )
+    return text if result.get("comparable", True) else f"{text}, unscored"
 
 
 def _time_text(result: dict[str, Any], split: str) -> str:

@@ -165,6 +165,8 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
         if isinstance(error, kind):
             return status
     text = str(error).lower()
+    if "dataloader worker" in text:  # torch raises this wherever the program happens to be
+        return Status.DATA_ERROR
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text:
         in_eval = trial is not None and trial.phase is Phase.EVAL
         return Status.OOM_EVAL if in_eval else Status.OOM_TRAIN

@@ -10,7 +10,7 @@ from algoperf_pt.data.index import sha256
 from algoperf_pt.data.preparer import RawFile
 from algoperf_pt.errors import DataError
 
-_CHUNK = 1 << 20  # bytes
+_CHUNK = 1 << 16  # bytes; what is lost of a chunk when a connection breaks is fetched again
 _TIMEOUT = 30.0  # s without an answer
 _TRIES = 5
 _PATIENCE = 1.0  # s before the second try; doubled each time

@@ -69,11 +69,11 @@ def _by_workers(
             if isinstance(item, AlgoperfError):
                 raise item
             yield item
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionResetError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
         raise DataError(
-            f"a loader worker died: {str(error).splitlines()[0]}",
+            f"a loader worker died: {(str(error) or type(error).__name__).splitlines()[0]}",
             expected=f"{workers} living workers",
             where="data.workers",
             fix="look for out-of-memory kills (dmesg), lower data.workers or data.prefetch",

@@ -38,7 +38,7 @@ def prepare(
         DataError: raw files missing, corrupt or of the wrong number of examples; `out` holds
             another dataset.
     """
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet, soft_wrap=True)
     identity = _identity(preparer, preparer.check_raw(raw))
     out.mkdir(parents=True, exist_ok=True)
     if force:

@@ -17,7 +17,7 @@ from algoperf_pt.data.index import sha256
 from algoperf_pt.errors import DataError
 
 _MODE = 0o644
-_MTIME = 0.0  # equal bytes whenever a shard is written
+_MTIME = 0  # equal bytes whenever a shard is written; whole, or tar would need a second header
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -56,13 +56,13 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Shard:
     rows: list[int] = []
     extensions: list[str] | None = None
     with partial.open("wb") as stream:
-        writer = wds.TarWriter(stream, user="", group="", mode=_MODE, mtime=_MTIME, encoder=False)
-        for sample in samples:
-            extensions = extensions or sorted(sample.parts)
-            _check(sample, extensions)
-            writer.write({"__key__": sample.key, **sample.parts})
-            rows.append(sample.rows)
-        writer.close()
+        options = dict(user="", group="", mode=_MODE, mtime=_MTIME, encoder=False)
+        with wds.TarWriter(stream, **options) as writer:
+            for sample in samples:
+                extensions = extensions or sorted(sample.parts)
+                _check(sample, extensions)
+                writer.write({"__key__": sample.key, **sample.parts})
+                rows.append(sample.rows)
         stream.flush()
         os.fsync(stream.fileno())
     arrays = {"rows": np.array(rows, np.int64), **_places(partial, extensions or [], len(rows))}

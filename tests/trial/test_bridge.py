@@ -35,4 +35,6 @@ def test_under_a_trainer(data, tmp_path):
     assert trial.step == 25 and trial.stop_reason == "step_limit"
     assert_same(state(ours, 25)[0]["model"], state(folder, 25)[0]["model"])
     kept = [key for key in rows(ours)[0] if "/" in key]
-    assert [[r[k] for k in kept] for r in rows(ours)] == [[r[k] for k in kept] for r in rows(folder)]
+    assert [[r[k] for k in kept] for r in rows(ours)] == [
+        [r[k] for k in kept] for r in rows(folder)
+    ]

@@ -33,7 +33,10 @@ from tests.support.runs import ROOT, command, environment
         (["targets.workloads.digits.direction=up"], ["digits.direction", "max, min"]),
         (["workload.name=mine"], ["workload.name", "'mine'", "targets"]),
         (["workload.num_examples.train=0"], ["workload.num_examples.train", "0"]),
-        (["data.dir=/nowhere"], ["data.dir", "/nowhere/digits/index.json", "algoperf-prepare digits"]),
+        (
+            ["data.dir=/nowhere"],
+            ["data.dir", "/nowhere/digits/index.json", "algoperf-prepare digits"],
+        ),
         (["submission=custom"], ["submission.optimizer._target_", "has no value"]),
         (["keep_checkpoints=1"], ["keep_checkpoints", "at least 2"]),
         (["seed=-5"], ["seed", "-5"]),
@@ -69,7 +72,9 @@ def test_own_configuration_folder(data, tmp_path):
     (tmp_path / "submission" / "mine.yaml").write_text(
         "name: mine\noptimizer: {_target_: torch.optim.SGD, lr: 0.1}\n"
     )
-    config = compose_config(["workload=digits", "submission=mine", f"data.dir={data}"], str(tmp_path))
+    config = compose_config(
+        ["workload=digits", "submission=mine", f"data.dir={data}"], str(tmp_path)
+    )
     assert config["submission"]["optimizer"] == {"_target_": "torch.optim.SGD", "lr": 0.1}
 
 

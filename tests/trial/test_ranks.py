@@ -71,10 +71,16 @@ def test_two_nodes_on_loopback(data, tmp_path):
     for node in (0, 1):
         line = command(data, tmp_path, *STEPS)
         launcher = ["-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}"]
-        launcher += ["--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+        launcher += [
+            "--nproc-per-node=1",
+            "--master-addr=127.0.0.1",
+            f"--master-port={free_port()}",
+        ]
         processes.append(line[:1] + launcher + line[1:])
     processes[1] = [a if "master-port" not in a else port(processes[0]) for a in processes[1]]
-    running = [subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE) for line in processes]
+    running = [
+        subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE) for line in processes
+    ]
     errors = [process.communicate(timeout=100)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], errors
     assert result(tmp_path / FOLDER)["ranks"] == 2
@@ -127,7 +133,11 @@ def test_slurm_variables_become_ranks():
         "SLURM_JOB_ID": "123456",
     }
     adopt_slurm(environment, lambda nodes: ["node1", "node2"])
-    assert (environment["RANK"], environment["LOCAL_RANK"], environment["WORLD_SIZE"]) == ("3", "1", "4")
+    assert (environment["RANK"], environment["LOCAL_RANK"], environment["WORLD_SIZE"]) == (
+        "3",
+        "1",
+        "4",
+    )
     assert environment["LOCAL_WORLD_SIZE"] == "2" and environment["MASTER_ADDR"] == "node1"
     alone = {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}
     adopt_slurm(alone)

@@ -100,7 +100,9 @@ def test_a_corrupt_checkpoint_is_detected_and_the_one_before_used(data, tmp_path
     newest.write_bytes(content)
     code, _ = run_inside(data, tmp_path, *ARGUMENTS)
     assert code in (0, 11)
-    assert "checkpoint_60 is not used: shared.pt does not have its checksum" in capsys.readouterr().out
+    assert (
+        "checkpoint_60 is not used: shared.pt does not have its checksum" in capsys.readouterr().out
+    )
     assert_equal_runs(whole, folder)
 
 

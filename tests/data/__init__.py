@@ -1,0 +1,1 @@
+"""Tests of algoperf_pt/data."""

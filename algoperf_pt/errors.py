@@ -23,7 +23,8 @@ class AlgoperfError(Exception):
         return [("expected", self.expected), ("where", self.where), ("fix", self.fix)]
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Errors cross process borders (data-loader workers), so they must pickle with their parts."""
+        """Errors cross process borders (data-loader workers), so they must pickle with
+        their parts."""
         return _rebuild, (type(self), self.problem, self.expected, self.where, self.fix)
 
 
@@ -46,7 +47,8 @@ class SubmissionError(AlgoperfError):
 
 
 class IntegrityError(AlgoperfError):
-    """Something that the harness owns was changed, or does not add up (clock, parameters, records)."""
+    """Something that the harness owns was changed, or does not add up (clock, parameters,
+    records)."""
 
 
 class ResumeError(AlgoperfError):

@@ -118,7 +118,8 @@ def filled(tensor: dict[str, Any]) -> Array | None:
         return waved
     z = recipe(name, shape)
     if fill == "z/sqrt(numel/shape[0])":
-        return (z / np.sqrt(numel / shape[0])).astype(np.float32)
+        scaled: Array = (z / np.sqrt(numel / shape[0])).astype(np.float32)
+        return scaled
     if match := re.fullmatch(r"(?:([\d.]+)\+)?([\d.]+)(z|\|z\|)", fill):
         values = np.float32(match[2]) * (np.abs(z) if match[3] == "|z|" else z)
         return (np.float32(match[1] or 0) + values).astype(np.float32)

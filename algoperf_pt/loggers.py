@@ -10,7 +10,8 @@ from algoperf_pt.trial import Listener, Trial
 
 
 def make_loggers(config: dict[str, Any], folder: Path) -> list[Listener]:
-    """The loggers that conf/logger asks for; they start their threads now, before the clock runs."""
+    """The loggers that conf/logger asks for; they start their threads now, before the
+    clock runs."""
     found: list[Listener] = []
     if config["logger"]["tensorboard"]:
         found.append(TensorBoard(folder))

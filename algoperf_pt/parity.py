@@ -6,7 +6,6 @@ names, the tolerances, and the keys that only it has.  Keys are written FILE/KEY
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -15,29 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algoperf_pt.agreement import (
+    EXACT,
+    INIT_TOLERANCES,
+    Array,
+    Check,
+    Tolerance,
+    error,
+    init_errors,
+    matches,
+)
 from algoperf_pt.errors import DataError
-from algoperf_pt.golden import ABSOLUTE, EACH, MAXIMUM, Array, Fixture, Tolerance, error, filled
+from algoperf_pt.golden import Fixture, filled
 from algoperf_pt.workload import Loss, Workload
 from algoperf_pt.workload_data import Batch
 
 Answer = Callable[..., Any]
-_EXACT = Tolerance(0.0, ABSOLUTE)
-_ROUNDED = 1e-4  # relative: init.json has five digits
-
-
-@dataclass(frozen=True)
-class Check:
-    """One compared key; `note` says what differs where a number does not."""
-
-    key: str
-    error: float
-    tolerance: Tolerance
-    note: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the error is within the tolerance (nan is not)."""
-        return self.error <= self.tolerance.limit
 
 
 class Parity:
@@ -53,12 +45,6 @@ class Parity:
 
     tolerances: dict[str, Tolerance] = {}  # key pattern -> tolerance; the first match counts
     unbounded: tuple[str, ...] = ()  # patterns of tensors drawn from a distribution without bounds
-    init_tolerances = {
-        "init/constants": Tolerance(1e-6, ABSOLUTE),
-        "init/std": Tolerance(5.0, ABSOLUTE),  # of std / sqrt(numel), of which it varies by one
-        "init/mean": Tolerance(6.0, ABSOLUTE),  # of std / sqrt(numel), of which it varies by 1.4
-        "init/range": Tolerance(150.0, ABSOLUTE),  # of max / numel: the gap below a sharp bound
-    }
 
     def __init__(
         self,
@@ -135,8 +121,8 @@ class Parity:
 
     def tolerance(self, key: str) -> Tolerance:
         """The tolerance of a key; exact where nothing is said."""
-        own = self.tolerances | self.init_tolerances
-        base = next((own[pattern] for pattern in own if fnmatchcase(key, pattern)), _EXACT)
+        own = self.tolerances | INIT_TOLERANCES
+        base = next((own[pattern] for pattern in own if fnmatchcase(key, pattern)), EXACT)
         limits = [limit for pattern, limit in self.overrides.items() if matches(key, pattern)]
         return Tolerance(limits[-1], base.kind) if limits else base
 
@@ -151,7 +137,8 @@ class Parity:
                 expected=", ".join(self.named),
                 fix="mend the workload's table of names (parity.py) or the fixture",
             )
-        return self.named[ours] if rows is None else self.named[ours][rows]
+        found: Tensor = self.named[ours]
+        return found if rows is None else found[rows]
 
     @torch.no_grad()
     def fill(self) -> Workload:
@@ -228,7 +215,7 @@ class Parity:
         logits = workload(self.batch(), dropout_rate=0.0)
         loss = self.loss(logits, masked=False)
         mean = loss.summed / loss.n_valid
-        mean.backward()
+        torch.autograd.backward(mean)
         buffers = [t for t in self.fixture.tensors if "running_" in t["name"]]
         return {
             "logits": logits.detach(),
@@ -247,10 +234,9 @@ class Parity:
     def tiny_train_logits(self) -> Tensor:
         """Training pass on a thousandth of the inputs: feels the eps of the norms."""
         batch = self.batch()
+        batch["inputs"] = 1e-3 * batch["inputs"]
         with torch.no_grad():
-            logits: Tensor = self.fill().train()(
-                batch | {"inputs": 1e-3 * batch["inputs"]}, dropout_rate=0.0
-            )
+            logits: Tensor = self.fill().train()(batch, dropout_rate=0.0)
         return logits
 
     def frozen_checks(self) -> Iterator[Check]:
@@ -277,41 +263,16 @@ class Parity:
         worst: dict[str, tuple[float, str]] = {}
         for name, want in expected.items():
             values = self.tensor(name).detach().double()
-            for key, value in self._init_errors(name, values, want):
+            bounded = not any(fnmatchcase(name, pattern) for pattern in self.unbounded)
+            for key, value in init_errors(values, want, bounded):
                 if not value <= worst.setdefault(key, (0.0, ""))[0]:  # nan is the worst
                     worst[key] = (value, name)
-        for key in self.init_tolerances:
+        for key in INIT_TOLERANCES:
             if key in worst:
                 value, name = worst[key]
                 yield Check(key, value, self.tolerance(key), f"worst: {name}" if value else "")
-
-    def _init_errors(
-        self, name: str, values: Tensor, want: dict[str, float]
-    ) -> Iterator[tuple[str, float]]:
-        found = [values.mean(), values.std(correction=0), values.min(), values.max()]
-        mean, std, low, high = (float(value) for value in found)
-        numel = int(want.get("numel", values.numel()))
-        if numel != values.numel():
-            yield "init/constants", float("inf")
-        elif want["std"] == 0.0:
-            yield "init/constants", max(abs(low - want["min"]), abs(high - want["max"]))
-        else:
-            yield "init/std", abs(std / want["std"] - 1.0) * numel**0.5
-            yield "init/mean", abs(mean - want["mean"]) / want["std"] * numel**0.5
-            if not any(fnmatchcase(name, pattern) for pattern in self.unbounded):
-                distance = max(abs(low - want["min"]), abs(high - want["max"]))
-                share = distance / max(abs(want["min"]), abs(want["max"]))
-                yield "init/range", max(0.0, share - _ROUNDED) * numel
-
-
-def matches(key: str, pattern: str) -> bool:
-    """Whether a pattern with wildcards means FILE/KEY; it may leave out the file."""
-    return fnmatchcase(key, pattern) or fnmatchcase(key.partition("/")[2], pattern)
 
 
 def norm(values: Tensor) -> float:
     """L2 norm in float64."""
     return float(values.detach().double().norm())
-
-
-__all__ = ["ABSOLUTE", "EACH", "MAXIMUM", "Check", "Parity", "Tolerance"]

@@ -19,7 +19,8 @@ def _hostnames(nodelist: str) -> list[str]:
 def adopt_slurm(
     environment: MutableMapping[str, str], hostnames: Callable[[str], list[str]] = _hostnames
 ) -> None:
-    """Set RANK, LOCAL_RANK, (LOCAL_)WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun` with several
+    """Set RANK, LOCAL_RANK, (LOCAL_)WORLD_SIZE, MASTER_ADDR and MASTER_PORT from an `srun`
+    with several
     tasks.
     """
     if (

@@ -24,7 +24,8 @@ class Submission(L.Callback):
     """Subclass this to write a training algorithm.  Every method but `step` has a default.
 
     Order of calls: `batch_size`, `setup` (untimed, bounded), then per step `next` on what `select`
-    returned and `step` (timed); around an evaluation `prepare_for_eval` and `resume_training` (timed).
+    returned and `step` (timed); around an evaluation `prepare_for_eval` and `resume_training`
+    (timed).
     """
 
     done = False  # set it to True in `step` to end the trial after a last evaluation
@@ -65,14 +66,16 @@ class Submission(L.Callback):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """All state beyond the model's, equal on all ranks: tensors and plain Python values only."""
+        """All state beyond the model's, equal on all ranks: tensors and plain Python
+        values only."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over `state_dict()` of an earlier attempt; called after `setup`."""
 
     def rank_state_dict(self) -> dict[str, Any]:
-        """State that differs between ranks (shared-out preconditioners, say); saved for each rank."""
+        """State that differs between ranks (shared-out preconditioners, say); saved for
+        each rank."""
         return {}
 
     def load_rank_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -139,7 +139,8 @@ class Trial:
         self.submission.setup(self.view, self.hparams)
 
     def batches(self) -> Iterator[Batch]:
-        """What the submission selects from the training stream, which continues at batch `drawn`."""
+        """What the submission selects from the training stream, which continues at batch
+        `drawn`."""
         stream = self.workload.data.train_batches(
             self.batch_size, derive(self.seed, "data"), self.ranks, start=self.drawn
         )
@@ -281,7 +282,8 @@ class Trial:
         self.checkpoints.save(self.step, shared, own, self.ranks)
 
     def load_checkpoint(self, timed_when_killed: float) -> bool:
-        """Continue from the newest sound checkpoint, if there is one; charge the time that is lost."""
+        """Continue from the newest sound checkpoint, if there is one; charge the time that
+        is lost."""
         loaded = self.checkpoints.load(self.ranks)
         if loaded is None:
             return False

@@ -1,8 +1,9 @@
-"""What does the harness cost?  Per step over a bare PyTorch loop, to a configuration error, to the first step.
+"""What does the harness cost?  Per step over a bare PyTorch loop, to a configuration error,
+to the first step.
 
     python scripts/bench_overhead.py [--repeats 5] [--json FILE]
 
-One thread, a tiny model on the CPU, medians over repeats; both loops run alternately in one process.
+One thread, a tiny model on the CPU, medians over repeats; both loops alternate in one process.
 """
 
 import argparse
@@ -97,7 +98,8 @@ def _harness(data: Path, experiments: Path) -> float:
 
 
 def _bare(data: Path, experiments: Path) -> float:
-    """Microseconds a step of what a script would write: same batches, model, loss, optimizer, schedule."""
+    """Microseconds a step of what a script would write: same batches, model, loss,
+    optimizer, schedule."""
     trial, _ = _assemble(data, experiments)
     workload, submission = trial.workload, trial.submission
     optimizer, schedule = submission.optimizer, submission.schedule
@@ -125,7 +127,8 @@ def _config_error(data: Path, folder: str) -> float:
 
 
 def _first_step(data: Path, folder: str) -> float:
-    """Seconds from the command to the end of a trial of one step, its evaluation and records included."""
+    """Seconds from the command to the end of a trial of one step, its evaluation and
+    records included."""
     start = time.perf_counter()
     experiments = tempfile.mkdtemp(dir=folder)
     done = _train(data, experiments, "max_steps=1")

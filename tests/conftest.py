@@ -1,4 +1,5 @@
-"""Fixtures: prepared data, made once a session from raw files that packages ship or that tiny.py writes."""
+"""Fixtures: prepared data, made once a session from raw files that packages ship or that
+tiny.py writes."""
 
 import os
 

@@ -1,4 +1,5 @@
-"""The rules of the house that a machine can check: who imports whom, how long files are, what configs hold."""
+"""The rules of the house that a machine can check: who imports whom, how long files are,
+what configs hold."""
 
 import ast
 from pathlib import Path
@@ -17,7 +18,9 @@ MAY_IMPORT = {
 SHARED = {"image_classification", "speech", "imagenet", "librispeech"}  # named shared modules
 LIGHT = ("cli", "config", "config_checks", "driver", "errors", "heartbeat", "help", "instantiate")
 LIGHT += ("records", "result", "schema", "seeds", "slurm", "spec", "status", "summary", "supervise")
-PYTHON = [p for p in ROOT.rglob("*.py") if not {".venv", "build", "demo"} & set(p.relative_to(ROOT).parts)]
+PYTHON = [
+    p for p in ROOT.rglob("*.py") if not {".venv", "build", "demo"} & set(p.relative_to(ROOT).parts)
+]
 
 
 def imports(path, top_level_only=False):
@@ -57,7 +60,10 @@ def test_a_forbidden_import_would_be_found(tmp_path):
 def test_the_driver_needs_no_torch():
     for name in LIGHT:
         for module in imports(ROOT / "algoperf_pt" / f"{name}.py", top_level_only=True):
-            assert module.split(".")[0] not in {"torch", "lightning", "numpy", "matplotlib"}, (name, module)
+            assert module.split(".")[0] not in {"torch", "lightning", "numpy", "matplotlib"}, (
+                name,
+                module,
+            )
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))

@@ -37,7 +37,8 @@ class Ledger:
         self._restored, self._raw_start = 0.0, raw()
 
     def start(self, bucket: str = "data") -> None:
-        """Open the first bucket: the submission's clock starts here.  What was booked before stays."""
+        """Open the first bucket: the submission's clock starts here.  What was booked
+        before stays."""
         self._open, self._mark = bucket, self._now()
         self._restored, self._raw_start = sum(self.spent.values()), self._raw()
 
@@ -66,7 +67,8 @@ class Ledger:
         return sum(self.spent.values()) + (self._now() - self._mark)
 
     def discrepancy(self) -> tuple[float, float]:
-        """(unexplained seconds, wall seconds) of this attempt: parts against the independent clock."""
+        """(unexplained seconds, wall seconds) of this attempt: parts against the
+        independent clock."""
         parts, wall = self.total() - self._restored, self._raw() - self._raw_start
         return abs(parts - wall), wall
 

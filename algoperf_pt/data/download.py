@@ -1,4 +1,5 @@
-"""Fetch a raw file: resumed where it broke off, checked, and under its name only when it is whole."""
+"""Fetch a raw file: resumed where it broke off, checked, and under its name only when it
+is whole."""
 
 import time
 from pathlib import Path

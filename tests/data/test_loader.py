@@ -1,4 +1,5 @@
-"""The stream of batches: the same for any number of workers, and errors arrive as they were raised."""
+"""The stream of batches: the same for any number of workers, and errors arrive as they
+were raised."""
 
 import os
 import signal
@@ -53,7 +54,8 @@ def test_errors_keep_their_parts(workers):
 
 
 def test_a_killed_worker_is_named():
-    """In a process of its own: torch tells of a killed worker by a signal, wherever the program is."""
+    """In a process of its own: torch tells of a killed worker by a signal, wherever the
+    program is."""
     code = (
         "from algoperf_pt.data.loader import batches\n"
         "from algoperf_pt.errors import DataError\n"

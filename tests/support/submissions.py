@@ -17,13 +17,16 @@ from algoperf_pt.submission import OptimizerSubmission, Submission
 
 
 class Noisy(OptimizerSubmission):
-    """Uses every global generator, draws extra batches, and can kill its process: all of it must survive a resume."""
+    """Uses every global generator, draws extra batches, and can kill its process: all of
+    it must survive a resume."""
 
     count = 0
 
     def select(self, batches):
         for batch in batches:
-            self.count += 1  # before the yield: what comes after it has not happened at a checkpoint
+            self.count += (
+                1  # before the yield: what comes after it has not happened at a checkpoint
+            )
             yield next(batches) if self.count % 3 == 0 else batch  # throw one away
 
     def step(self, workload, batch):
@@ -190,7 +193,8 @@ class Average(OptimizerSubmission):
 
 
 class Sam(Submission):
-    """Two forward and backward passes a step, through the whole public interface (Foret et al., arXiv 2010.01412)."""
+    """Two forward and backward passes a step, through the whole public interface (Foret et
+    al., arXiv 2010.01412)."""
 
     def batch_size(self, spec):
         return 64

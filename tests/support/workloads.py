@@ -1,4 +1,5 @@
-"""Which workloads are there?  Read from conf/workload: a new file there is tested from its first day."""
+"""Which workloads are there?  Read from conf/workload: a new file there is tested from its
+first day."""
 
 import importlib
 from pathlib import Path

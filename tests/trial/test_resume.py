@@ -1,4 +1,5 @@
-"""A trial that is killed and started again ends like one that was never killed, to the last bit (reference: 705, 755)."""
+"""A trial that is killed and started again ends like one that was never killed, to the
+last bit (reference: 705, 755)."""
 
 import json
 import signal
@@ -69,7 +70,7 @@ def test_killed_and_resumed_equals_unbroken(data, tmp_path, whole, kill_at):
     assert code in (0, 11)
     assert_equal_runs(whole, folder)
     assert result(folder)["attempts"] == 2
-    assert result(folder)["ledger"]["lost"] > 0 or kill_at == 0  # the redone work is charged
+    assert result(folder)["ledger"]["lost"] > 0 or kill_at in (0, 20)  # the redone work is charged
     assert (folder / "flags_1.json").exists() and (folder / "meta_data_1.json").exists()
 
 

@@ -141,7 +141,8 @@ def test_the_ledger_is_written_and_adds_up(data, tmp_path):
 
 
 def test_the_device_has_finished_when_the_clock_stops(data, tmp_path, monkeypatch):
-    """Work that is still queued on the device belongs to the step, not to the logging that reads its result."""
+    """Work that is still queued on the device belongs to the step, not to the logging that
+    reads its result."""
     from algoperf_pt.ranks import Ranks
     from timing.ledger import Ledger
 

@@ -1,4 +1,5 @@
-"""The freedoms of a submission: several passes a step, averages at evaluations, any optimizer by its path."""
+"""The freedoms of a submission: several passes a step, averages at evaluations, any
+optimizer by its path."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""What every workload must keep, whoever wrote it: listed in conf/workload is enough to be tested."""
+"""What every workload must keep, whoever wrote it: listed in conf/workload is enough to be
+tested."""
 
 import copy
 from types import SimpleNamespace

@@ -1,7 +1,8 @@
-"""Raw files in MNIST's real format, drawn by us: seven-segment digits that must be learned, no download.
+"""Raw files in MNIST's real format, drawn by us: seven-segment digits that must be learned,
+no download.
 
-Each digit is drawn with its own place, size, stroke width and brightness on a noisy ground, and strokes fade in and out,
-so neither one pixel nor the amount of ink gives the class away.
+Each digit is drawn with its own place, size, stroke width and brightness on a noisy ground, and
+strokes fade in and out, so neither one pixel nor the amount of ink gives the class away.
 """
 
 import gzip
@@ -65,5 +66,7 @@ def _distance(x: Array, y: Array, start: tuple[float, float], end: tuple[float, 
 
 def _write(path: Path, magic: int, data: Array) -> None:
     header = struct.pack(f">I{data.ndim}I", magic, *data.shape)
-    with path.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as out:
+    with path.open("wb") as file, gzip.GzipFile(
+        fileobj=file, mode="wb", mtime=0, filename=""
+    ) as out:
         out.write(header + data.tobytes())

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from algoperf_pt.workload import EvalOutput, Loss, Workload
 from algoperf_pt.workload_data import Batch
-from workloads.mnist.metrics import classification_metrics, classification_sums, cross_entropy
+from workloads.image_classification.metrics import (
+    classification_metrics,
+    classification_sums,
+    cross_entropy,
+)
 from workloads.mnist.model import Mlp
 
 

@@ -184,6 +184,10 @@ def _set_up_submission(trial: Trial) -> None:
             expected=f"at most {limit} s: the set-up is untimed, so it is bounded",
             where="targets.protocol.setup_limit",
         )
+    dropped = getattr(trial.submission, "dropped", ())
+    if dropped and trial.ranks.is_zero:
+        name = trial.config["submission"]["optimizer"]["_target_"]
+        print(f"note: {name} takes no {', '.join(dropped)}; left out", flush=True)
     unread = trial.hparams.unread()
     if unread and isinstance(trial.submission, OptimizerSubmission):
         raise SubmissionError(

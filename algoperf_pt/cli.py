@@ -2,6 +2,7 @@
 trial.
 """
 
+import os
 import sys
 
 import hydra
@@ -33,6 +34,7 @@ _HYDRA_FLAGS = (
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with the exit code of the trial's status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    sys.path.append(os.getcwd())  # the user's own optimizers and submissions lie here
     if any(a in HELP_FLAGS for a in arguments):
         print_help(_value_of("--config-dir", arguments))
         sys.exit(0)

@@ -93,7 +93,8 @@ def make_fabric(trainer: dict[str, Any]) -> Fabric:
     world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     torch.set_num_threads(trainer["threads"] or max(1, (os.cpu_count() or 1) // local))
     several = "RANK" in os.environ
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its banner tells nothing new
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # their banners tell nothing new
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=local,

@@ -59,6 +59,10 @@ class Checkpoints:
             self._delete_old()
         self._checked = True
 
+    def has(self, step: int) -> bool:
+        """Whether `checkpoint_<step>` is there."""
+        return (self._folder / f"checkpoint_{step}").is_dir()
+
     def load(self, ranks: Ranks) -> tuple[State, State] | None:
         """(shared, own) of the newest checkpoint that is sound on every rank; None if there is
         none.

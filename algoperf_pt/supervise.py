@@ -62,8 +62,10 @@ def supervise(
         return exit_code_of(folder, Status.HUNG)
     if code < 0:
         name = signal.Signals(-code).name
-        fail(folder, Status.RANK_LOST, f"rank {rank} was killed by {name}", rank)
-        return exit_code_of(folder, Status.RANK_LOST)
+        stopped = -code in (signal.SIGTERM, signal.SIGINT)  # during the set-up: nothing to save yet
+        status = Status.USER_STOP if stopped else Status.RANK_LOST
+        fail(folder, status, f"rank {rank} was killed by {name}", rank)
+        return exit_code_of(folder, status)
     return code
 
 

@@ -72,11 +72,10 @@ def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
     trial.beat(Phase.END, clock.elapsed)
     times = {split: getattr(clock.latches, split) for split in ("validation", "test")}
     ledger = trial.ranks.gather(clock.ledger.state_dict())
-    if status is Status.USER_STOP:
-        trial.save_checkpoint()
-    else:
+    if status is not Status.USER_STOP:
         row = {"score": clock.elapsed, "global_step": trial.step, "preemption_count": trial.attempt}
         trial.records.final_row(row)
+    if status is Status.USER_STOP or not trial.checkpoints.has(trial.step):
         trial.save_checkpoint()
     gap, wall = clock.ledger.discrepancy()
     trial.records.write_json(

@@ -1,4 +1,4 @@
-"""The comparison with golden fixtures: ours pass, and a changed value or a broken folder does not."""
+"""The comparison with golden fixtures: ours pass; a changed value or a broken folder does not."""
 
 import json
 import shutil
@@ -137,6 +137,17 @@ def test_keys_that_nothing_is_compared_with_are_named(mnist, capsys):
     (mnist / "dropout.json").write_text("{}")
     code, text = run(capsys, mnist)
     assert code == 0 and "not checked: case0/strange, dropout.json" in text
+
+
+def test_a_fixture_with_nothing_to_compare_does_not_pass(mnist, capsys):
+    np.savez(mnist / "case0.npz", strange=np.zeros(3))
+    code, text = run(capsys, mnist)
+    assert code == 2 and "has no key" in text
+
+
+def test_another_workload_is_refused(mnist, capsys):
+    code, text = run(capsys, mnist, "--workload", "digits")
+    assert code == 2 and "net.layer1.weight is [128, 64], not [128, 784]" in text
 
 
 def test_tolerances_from_the_command_line(mnist, capsys):

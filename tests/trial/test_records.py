@@ -51,7 +51,7 @@ def test_the_other_files(folder):
     def read(name):
         return json.loads((folder / name).read_text())
 
-    assert read("hparams.json")["learning_rate"] == pytest.approx(0.0013082)
+    assert read("hparams.json")["learning_rate"] == pytest.approx(0.0013082, rel=1e-4)
     meta = read("meta_data_0.json")
     assert meta["workload.target_metric_name"] == "accuracy"
     assert meta["workload.max_allowed_runtime_sec"] > meta["workload.eval_period_time_sec"]

@@ -143,6 +143,12 @@ def test_a_missing_archive_is_named(tmp_path):
         prepare(CifarPreparer(), tmp_path, tmp_path / "out", quiet=True)
 
 
+def test_the_released_archive_is_known_by_its_checksum(raw, tmp_path):
+    with pytest.raises(DataError, match=f"{ARCHIVE} has .* bytes"):
+        prepare(CifarPreparer(), raw, tmp_path / "out", quiet=True)
+    assert CifarPreparer().has_addresses and not CifarPreparer("x", ROWS).has_addresses
+
+
 # ---- the network
 
 

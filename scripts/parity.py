@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         parity = make_parity(fixture, name, overrides)
         checks = list(parity.checks())
         _refuse_unused(overrides, checks)
+        if not any(check.key.startswith("case0/") for check in checks):
+            raise ConfigError(f"{fixture.root}/case0.npz has no key to compare {name!r} on")
     except AlgoperfError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -60,6 +62,8 @@ def make_parity(fixture: Fixture, name: str, overrides: dict[str, float]) -> Par
     try:
         kind = importlib.import_module(f"{package}.parity").PARITY
     except ModuleNotFoundError as error:
+        if error.name != f"{package}.parity":
+            raise  # it is there, and imports something that is not
         raise ConfigError(
             f"workload {name!r} has no module {package}.parity",
             expected="PARITY, a subclass of algoperf_pt.parity.Parity, in it",

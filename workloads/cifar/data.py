@@ -1,0 +1,93 @@
+"""CIFAR-10 from shards: uint8 rows to cropped, flipped and normalised float32 batches.
+
+Shapes: B batch, S side of an image (32), P zero padding (4).
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from algoperf_pt.workload_data import Indices, Loading, WorkloadData
+
+
+class CifarData(WorkloadData):
+    """Colour images with integer labels; training images are randomly cropped and flipped.
+
+    Batches: `inputs` [B, 3, S, S] float32, `targets` [B] int64, `weights` [B] float32.
+
+    Args:
+        side: pixels.
+        padding: zero pixels on each side before the random crop.
+        mean, std: of the channels red, green, blue, on the scale [0, 1].
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        dataset: str,
+        preparer_version: int,
+        num_examples: dict[str, int],
+        eval_batch_size: int,
+        loading: Loading = Loading(),
+        side: int = 32,
+        padding: int = 4,
+        mean: tuple[float, ...] = (0.49139968, 0.48215827, 0.44653124),
+        std: tuple[float, ...] = (0.24703233, 0.24348505, 0.26158768),
+    ) -> None:
+        super().__init__(root, dataset, preparer_version, num_examples, eval_batch_size, loading)
+        self.side, self.padding, self.mean, self.std = side, padding, mean, std
+        self._tables: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+        """Pick rows, augment if there is a seed for it, normalise."""
+        pixels, labels = self._table(split)
+        rows = torch.from_numpy(indices)
+        images = pixels[rows]
+        if augment is not None:
+            images = crop_and_flip(images, self.padding, *draw(len(rows), self.padding, augment))
+        return {"inputs": normalise(images, self.mean, self.std), "targets": labels[rows]}
+
+    def _table(self, split: str) -> tuple[Tensor, Tensor]:
+        """uint8 images [n, 3, S, S], int64 labels [n]: at most 139 MB, so they stay in memory."""
+        if split not in self._tables:
+            reader = self.reader(split)
+            images = torch.from_numpy(reader.all_rows("image"))
+            self._tables[split] = (
+                images.reshape(-1, 3, self.side, self.side),
+                torch.from_numpy(reader.all_rows("label")).flatten().long(),
+            )
+        return self._tables[split]
+
+
+def draw(count: int, padding: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(top, left, flip) [count] of a batch: offsets 0..2 * padding, flips with probability 0.5."""
+    generator = torch.Generator().manual_seed(seed)
+    top, left = torch.randint(2 * padding + 1, (2, count), generator=generator)
+    flip = torch.rand(count, generator=generator) < 0.5
+    return top, left, flip
+
+
+def crop_and_flip(images: Tensor, padding: int, top: Tensor, left: Tensor, flip: Tensor) -> Tensor:
+    """Each image's own window of the zero-padded image, mirrored where `flip` says so.
+
+    Args:
+        images: uint8 [B, 3, S, S].
+        padding: P; windows lie in an image of side S + 2P.
+        top, left: int64 [B] corner of the window.
+        flip: bool [B].
+    """
+    side = images.shape[-1]
+    padded = pad(images, (padding,) * 4)
+    y = top[:, None] + torch.arange(side)  # [B, S] row of the padded image
+    x = left[:, None] + torch.where(flip[:, None], torch.arange(side).flip(0), torch.arange(side))
+    batch = torch.arange(len(images))[:, None, None]
+    picked = padded.permute(0, 2, 3, 1)[batch, y[:, :, None], x[:, None, :]]  # [B, S, S, 3]
+    return picked.permute(0, 3, 1, 2)
+
+
+def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """(images / 255 - mean) / std by channel: uint8 [B, 3, S, S] -> float32."""
+    centre, scale = (torch.tensor(value).reshape(-1, 1, 1) for value in (mean, std))
+    return ((images.float() / 255 - centre) / scale).contiguous()

@@ -3,16 +3,17 @@
 Shapes: B batch, S side of an image (32), P zero padding (4).
 """
 
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from algoperf_pt.workload_data import Indices, Loading, WorkloadData
+from algoperf_pt.workload_data import Indices
+from workloads.image_classification.data import ImageTables
 
 
-class CifarData(WorkloadData):
+class CifarData(ImageTables):
     """Colour images with integer labels; training images are randomly cropped and flipped.
 
     Batches: `inputs` [B, 3, S, S] float32, `targets` [B] int64, `weights` [B] float32.
@@ -25,40 +26,23 @@ class CifarData(WorkloadData):
 
     def __init__(
         self,
-        root: str | Path,
-        dataset: str,
-        preparer_version: int,
-        num_examples: dict[str, int],
-        eval_batch_size: int,
-        loading: Loading = Loading(),
         side: int = 32,
         padding: int = 4,
         mean: tuple[float, ...] = (0.49139968, 0.48215827, 0.44653124),
         std: tuple[float, ...] = (0.24703233, 0.24348505, 0.26158768),
+        **common: Any,
     ) -> None:
-        super().__init__(root, dataset, preparer_version, num_examples, eval_batch_size, loading)
-        self.side, self.padding, self.mean, self.std = side, padding, mean, std
-        self._tables: dict[str, tuple[Tensor, Tensor]] = {}
+        super().__init__((3, side, side), **common)
+        self.padding, self.mean, self.std = padding, mean, std
 
     def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
         """Pick rows, augment if there is a seed for it, normalise."""
-        pixels, labels = self._table(split)
+        pixels, labels = self.table(split)
         rows = torch.from_numpy(indices)
         images = pixels[rows]
         if augment is not None:
             images = crop_and_flip(images, self.padding, *draw(len(rows), self.padding, augment))
         return {"inputs": normalise(images, self.mean, self.std), "targets": labels[rows]}
-
-    def _table(self, split: str) -> tuple[Tensor, Tensor]:
-        """uint8 images [n, 3, S, S], int64 labels [n]: at most 139 MB, so they stay in memory."""
-        if split not in self._tables:
-            reader = self.reader(split)
-            images = torch.from_numpy(reader.all_rows("image"))
-            self._tables[split] = (
-                images.reshape(-1, 3, self.side, self.side),
-                torch.from_numpy(reader.all_rows("label")).flatten().long(),
-            )
-        return self._tables[split]
 
 
 def draw(count: int, padding: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,43 +1,13 @@
 """MNIST digits, one hidden layer: the smallest complete workload (for tests and first steps; not
-scored).
+scored).  Also of the digits that scikit-learn ships (conf/workload/digits.yaml).
 """
 
-from typing import Any
-
-import torch
-from torch import Tensor
-
-from algoperf_pt.workload import EvalOutput, Loss, Workload
-from algoperf_pt.workload_data import Batch
-from workloads.image_classification.metrics import (
-    classification_metrics,
-    classification_sums,
-    cross_entropy,
-)
+from workloads.image_classification.workload import ImageClassification
 from workloads.mnist.model import Mlp
 
 
-class MnistWorkload(Workload):
-    """Image classification by an Mlp; also of the digits that scikit-learn ships
-    (conf/workload/digits.yaml).
-    """
+class MnistWorkload(ImageClassification):
+    """Image classification by an Mlp."""
 
-    model: Mlp
+    network = Mlp
     output_params = ("net.layer2.weight", "net.layer2.bias")
-
-    def build_model(self, **model: Any) -> Mlp:
-        return Mlp(**model)
-
-    def reset_parameters(self, generator: torch.Generator) -> None:
-        self.model.reset_parameters(generator)
-
-    def loss(self, batch: Batch, logits: Tensor, label_smoothing: float = 0.0) -> Loss:
-        return cross_entropy(logits, batch["targets"], batch.get("weights"), label_smoothing)
-
-    def eval_step(self, batch: Batch) -> EvalOutput:
-        return classification_sums(self(batch), batch["targets"], batch["weights"])
-
-    def metrics(
-        self, split: str, sums: dict[str, float], rows: dict[str, Tensor]
-    ) -> dict[str, float]:
-        return classification_metrics(sums)

@@ -45,6 +45,14 @@ def test_two_ranks_equal_one(data, tmp_path):
 
 
 @pytest.mark.ddp
+def test_the_global_mean_with_uneven_numbers_of_valid_examples(data, tmp_path):
+    masked = f"submission._target_={OPTIMIZER}Masked"
+    _, one = run_inside(data, tmp_path / "one", *STEPS, masked)
+    run_command(data, tmp_path / "two", *STEPS, masked, TWO)
+    assert losses(tmp_path / "two" / FOLDER) == pytest.approx(losses(one), rel=1e-5)
+
+
+@pytest.mark.ddp
 def test_under_torchrun_with_a_rank_whose_clock_is_wrong(data, tmp_path):
     """Rank 1's clock runs 50 times as fast: it evaluates and stops at the same steps as rank 0."""
     done = run_command(

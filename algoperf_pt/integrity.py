@@ -20,6 +20,7 @@ from algoperf_pt.ranks import Ranks
 
 _IDLE = 0.1  # CPU seconds that a submission's thread or process may use while the clock stands
 _TICK = os.sysconf("SC_CLK_TCK")
+_COMPILER = os.path.join("torch", "_inductor", "compile_worker")
 
 Task = tuple[str, int]  # ("thread" or "process", number)
 
@@ -139,10 +140,18 @@ def _words(facts: tuple[int, tuple[int, ...], torch.dtype, bool] | None) -> str:
 
 
 def _tasks() -> set[Task]:
-    """Python threads of this process, and its child processes."""
+    """Python threads of this process, and its child processes but torch's compilers."""
     threads = {("thread", t.native_id) for t in threading.enumerate() if t.native_id is not None}
-    children = {("process", child.pid) for child in psutil.Process().children(recursive=True)}
-    return threads | children
+    children = psutil.Process().children(recursive=True)
+    return threads | {("process", child.pid) for child in children if not _compiles(child)}
+
+
+def _compiles(process: psutil.Process) -> bool:
+    """Whether it is a worker of torch.compile: born in a step, it also compiles the judged copy."""
+    try:
+        return any(_COMPILER in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _cpu_seconds(task: Task) -> float:

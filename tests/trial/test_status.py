@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -161,3 +162,24 @@ def test_no_evaluation_after_the_budget(data, tmp_path):
     _, folder = run_inside(data, tmp_path, "targets.workloads.digits.max_runtime=0.2")
     assert all(float(row["score"]) < 0.2 for row in rows(folder))
     assert 0.2 <= result(folder)["elapsed"] < 0.3  # tested at every step
+
+
+def test_torchs_compilers_are_no_work_of_the_submission(tmp_path):
+    from algoperf_pt.integrity import _tasks
+
+    before = _tasks()
+    folder = tmp_path / "torch" / "_inductor" / "compile_worker"
+    folder.mkdir(parents=True)
+    (folder / "__main__.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "other.py").write_text("import time; time.sleep(60)")
+    compiler = subprocess.Popen([sys.executable, str(folder / "__main__.py")])
+    other = subprocess.Popen([sys.executable, str(tmp_path / "other.py")])
+    try:
+        deadline = time.monotonic() + 10
+        while _tasks() - before != {("process", other.pid)} and time.monotonic() < deadline:
+            time.sleep(0.05)  # between fork and exec a child has its parent's command line
+        assert _tasks() - before == {("process", other.pid)}
+    finally:
+        compiler.kill()
+        other.kill()
+        compiler.wait(), other.wait()

@@ -67,7 +67,7 @@ def test_under_torchrun_with_a_rank_whose_clock_is_wrong(data, tmp_path):
     assert done.returncode == 0, done.stderr
     folder = tmp_path / FOLDER
     assert result(folder)["status"] == "budget"
-    assert 1.5 <= result(folder)["elapsed"] < 1.8
+    assert result(folder)["elapsed"] >= 1.5  # of rank 0's seconds
     steps = [json.loads((folder / f"evaluated_by_{rank}.json").read_text()) for rank in (0, 1)]
     assert steps[0] == steps[1] and len(steps[0]) == len(rows(folder)) >= 3
 

@@ -15,6 +15,7 @@ BUCKETS = TIMED + UNTIMED
 # many seconds.
 AUDIT_SHARE = 1e-3
 AUDIT_SECONDS = 2e-3
+_PAIRS = 5  # readings of both clocks, of which the closest pair counts
 
 
 class Ledger:
@@ -34,13 +35,13 @@ class Ledger:
         self._now, self._raw = now, raw
         self.spent = dict.fromkeys(BUCKETS, 0.0)
         self._open, self._mark = "clock", now()
-        self._restored, self._raw_start = 0.0, raw()
+        self._restored, self._raw_start, self._doubt = 0.0, raw(), 0.0
 
     def start(self, bucket: str = "data") -> None:
         """Open the first bucket: the submission's clock starts here.  What was booked
         before stays."""
-        self._open, self._mark = bucket, self._now()
-        self._restored, self._raw_start = sum(self.spent.values()), self._raw()
+        self._mark, self._raw_start, self._doubt = self._both()
+        self._open, self._restored = bucket, sum(self.spent.values())
 
     def switch(self, bucket: str) -> str:
         """Close the open bucket and open `bucket`; returns the closed one."""
@@ -67,10 +68,24 @@ class Ledger:
         return sum(self.spent.values()) + (self._now() - self._mark)
 
     def discrepancy(self) -> tuple[float, float]:
-        """(unexplained seconds, wall seconds) of this attempt: parts against the
-        independent clock."""
-        parts, wall = self.total() - self._restored, self._raw() - self._raw_start
-        return abs(parts - wall), wall
+        """(unexplained seconds, wall seconds) of this attempt: parts against the independent clock.
+
+        What passed between two readings that belong together (the process was set aside) is doubt,
+        and no part of the difference.
+        """
+        now, raw, doubt = self._both()
+        parts = sum(self.spent.values()) + (now - self._mark) - self._restored
+        wall = raw - self._raw_start
+        return max(0.0, abs(parts - wall) - doubt - self._doubt), wall
+
+    def _both(self) -> tuple[float, float, float]:
+        """(time, independent time, seconds between the readings): the closest of a few pairs."""
+        pairs = []
+        for _ in range(_PAIRS):
+            before, raw, after = self._now(), self._raw(), self._now()
+            pairs.append((after - before, before, raw))
+        doubt, now, raw = min(pairs)
+        return now, raw, doubt
 
     def adds_up(self) -> bool:
         """Whether the parts equal the independent clock within the audit's limits."""

@@ -76,3 +76,34 @@ def test_real_clock_adds_up():
         ledger.switch(bucket)
     gap, _ = ledger.discrepancy()
     assert gap <= AUDIT_SECONDS
+
+
+def test_being_set_aside_between_two_readings_is_no_discrepancy():
+    """A scheduler may stop the process between the readings of the two clocks."""
+    clock, pauses = FakeClock(0.0), iter([0.004, 0.0, 0.0, 0.007, 0.0, 0.0] + [0.0] * 100)
+
+    def raw():
+        clock.t += next(pauses)
+        return clock.t
+
+    ledger = Ledger(clock, raw)
+    ledger.start()
+    clock.t += 1.0
+    gap, wall = ledger.discrepancy()
+    assert gap == pytest.approx(0.0, abs=1e-9) and wall == pytest.approx(1.0, abs=1e-2)
+
+
+def test_doubt_is_known_when_every_pair_is_torn():
+    clock = FakeClock(0.0)
+
+    def raw():
+        clock.t += 0.003
+        return clock.t
+
+    ledger = Ledger(clock, raw)
+    ledger.start()
+    clock.t += 1.0
+    assert ledger.adds_up()
+    clock.t += 1.0
+    ledger._mark -= 0.5  # half a second that the other clock has not seen
+    assert not ledger.adds_up()

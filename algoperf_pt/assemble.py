@@ -48,9 +48,9 @@ def assemble(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> tupl
     workload = make_workload(config, spec, data)
     workload.reset_parameters(torch.Generator().manual_seed(derive(config["seed"], "init")))
     judge = make_workload(config, spec, data).to(ranks.device)
-    if config["trainer"]["compile"] and config["workload"]["compile"] == "model":
-        workload.model.compile()
-        judge.model.compile()
+    if config["trainer"]["compile"]:
+        compile_parts(workload, config["workload"])
+        compile_parts(judge, config["workload"])
     module = fabric.setup_module(workload)
     records = Records(folder, active=ranks.is_zero)
     clock = instantiate(config["clock"])
@@ -134,6 +134,16 @@ def make_workload(config: dict[str, Any], spec: WorkloadSpec, data: WorkloadData
     kind = import_object(config["workload"]["_target_"], "workload._target_")
     workload: Workload = kind(spec=spec, data=data, model=config["workload"]["model"])
     return workload
+
+
+def compile_parts(workload: Workload, config: dict[str, Any]) -> None:
+    """torch.compile what the workload's YAML says: its model, its loss, both or nothing."""
+    dynamic = config["compile_dynamic"]
+    if config["compile"] in ("model", "all"):
+        workload.model.compile(dynamic=dynamic)
+    if config["compile"] in ("loss", "all"):
+        compiled = torch.compile(workload.loss, dynamic=dynamic)
+        workload.loss = compiled  # type: ignore[method-assign]
 
 
 def make_submission(config: dict[str, Any]) -> Submission:

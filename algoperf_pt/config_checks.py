@@ -51,7 +51,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "keep_checkpoints": _whole(2),
     "display": _choice("auto", "rich", "plain", "none"),
     "workload.tier": _choice("full", "development", "tiny"),
-    "workload.compile": _choice("none", "model"),
+    "workload.compile": _choice("none", "model", "loss", "all"),
     "workload.eval_batch_size": _whole(1),
     "workload.baseline_batch_size": _whole(1),
     "workload.dropout_rate": _rate(),

@@ -65,6 +65,7 @@ class Fixture:
             raise DataError(f"{root / 'params.json'} has no {absent[0]!r}")
         self.files = {path.stem: Values(path) for path in sorted(root.glob("*.npz"))}
         self.case = self.files["case0"]
+        self.read = {"params.json", "init.json", "init_stats.json", "README.md"}
 
     @property
     def tensors(self) -> list[dict[str, Any]]:
@@ -76,6 +77,17 @@ class Fixture:
     def parameters(self) -> list[dict[str, Any]]:
         """Those that are trained, in the order of the gradient norms."""
         return [tensor for tensor in self.tensors if tensor["kind"] == "param"]
+
+    def path(self, name: str) -> Path:
+        """A further file of the fixture, noted as read."""
+        if not (self.root / name).is_file():
+            raise DataError(f"{self.root} has no {name}", expected="a complete fixture")
+        self.read.add(name)
+        return self.root / name
+
+    def json(self, name: str) -> Any:
+        """Content of a further JSON file."""
+        return read_json(self.path(name))
 
     def initial(self) -> dict[str, dict[str, float]]:
         """Tensor name -> mean, std, min, max under the reference's initialisation; {} if absent."""

@@ -44,6 +44,7 @@ class Parity:
     """
 
     tolerances: dict[str, Tolerance] = {}  # key pattern -> tolerance; the first match counts
+    left_out: tuple[str, ...] = ()  # patterns of buffers that ours has in another form
     unbounded: tuple[str, ...] = ()  # patterns of tensors drawn from a distribution without bounds
 
     def __init__(
@@ -79,6 +80,15 @@ class Parity:
             "case0/tiny_train_logits": self.tiny_train_logits,
         }
 
+    def more_checks(self) -> Iterator[Check]:
+        """Checks of files that are no .npz (`fixture.json`), or that take several keys together."""
+        return iter(())
+
+    def role(self, entry: dict[str, Any]) -> str | None:
+        """The role that a tensor of the reference should have; None: any (it is a buffer)."""
+        found: str | None = entry["type"]
+        return found
+
     # ---- the comparison
 
     def checks(self) -> Iterator[Check]:
@@ -94,14 +104,14 @@ class Parity:
                 if found is not None:
                     compared.add(full)
                     yield self._answered(full, found[1], found[0].groups(), file[key])
+        yield from self.more_checks()
         yield from self.frozen_checks()
         yield from self.init_checks()
         read = {f"{f.name}/{key}" for f in self.fixture.files.values() for key in f.read}
         every = [f"{f.name}/{key}" for f in self.fixture.files.values() for key in f]
         self.not_checked += [key for key in every if key not in read | compared]
-        known = ("params.json", "init.json", "init_stats.json", "README.md")
         for path in sorted(self.fixture.root.iterdir()):
-            if path.suffix != ".npz" and path.name not in known:
+            if path.suffix != ".npz" and path.name not in self.fixture.read:
                 self.not_checked.append(path.name)
 
     def _answered(self, key: str, answer: Answer, groups: Any, expected: Array) -> Check:
@@ -143,7 +153,7 @@ class Parity:
     @torch.no_grad()
     def fill(self) -> Workload:
         """Write the weights of the recipe; returns the workload."""
-        for entry in self.fixture.tensors:
+        for entry in self._compared():
             values = filled(entry)
             if values is not None:
                 self.tensor(entry["name"]).copy_(torch.from_numpy(values))
@@ -155,15 +165,15 @@ class Parity:
         count = sum(parameter.numel() for parameter in ours.values())
         yield self.compare("params/n_params", count, np.asarray(self.fixture.params["n_params"]))
         wrong, roles, covered = [], [], 0
-        for entry in self.fixture.tensors:
+        for entry in self._compared():
             found = self.tensor(entry["name"])
             covered += found.numel() if entry["kind"] == "param" else 0
             if list(found.shape) != entry["shape"]:
                 wrong.append(f"{entry['name']} is {list(found.shape)}, not {entry['shape']}")
-            elif entry["type"] is not None:
+            elif (wanted := self.role(entry)) is not None:
                 role = self.workload.param_types[self.place(entry["name"])[0]].name
-                if role != entry["type"]:
-                    roles.append(f"{entry['name']} is {role}, not {entry['type']}")
+                if role != wanted:
+                    roles.append(f"{entry['name']} is {role}, not {wanted}")
         if wrong:
             raise DataError(f"params.json: {wrong[0]}", fix="build the model of the fixture")
         named = "" if covered == count else f"{covered} of {count} elements are named"
@@ -171,6 +181,11 @@ class Parity:
         yield self.compare("params/roles", len(roles), np.asarray(0), "; ".join(roles))
         norms = [text for norm in self.fixture.params.get("norms", []) for text in self._norm(norm)]
         yield self.compare("params/norms", len(norms), np.asarray(0), "; ".join(norms))
+
+    def _compared(self) -> Iterator[dict[str, Any]]:
+        for entry in self.fixture.tensors:
+            if not any(fnmatchcase(entry["name"], pattern) for pattern in self.left_out):
+                yield entry
 
     def _norm(self, expected: dict[str, Any]) -> Iterator[str]:
         modules = dict(self.workload.model.named_modules())

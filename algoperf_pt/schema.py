@@ -37,7 +37,8 @@ class Workload:
     baseline_batch_size: int = MISSING
     loss_type: str = MISSING
     dropout_rate: float | None = None
-    compile: str = "none"  # none | model
+    compile: str = "none"  # what torch.compile gets: none | model | loss | all (both)
+    compile_dynamic: bool | None = None  # shapes: true dynamic, false static, null as torch finds
 
 
 @dataclass

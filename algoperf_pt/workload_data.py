@@ -93,9 +93,19 @@ class WorkloadData(L.LightningDataModule):
         """This rank's endless stream of training batches, from batch number `start` on, on the
         device.
         """
+        order = self.train_order(global_batch_size, seed, ranks)
+        return self._stream(_TrainBatch(self, order, seed, ranks.rank), start, None, ranks)
+
+    def train_order(self, global_batch_size: int, seed: int, ranks: Ranks) -> Any:
+        """Which rows make up the batch of a step.  Override it, and `train_batch` where that takes
+        more than rows, for another order than a permutation of the rows in each epoch.
+        """
         n = self.num_examples["train"]
-        make = _TrainBatch(self, Order(n, global_batch_size, seed, ranks.rank, ranks.world), seed)
-        return self._stream(make, start, None, ranks)
+        return Order(n, global_batch_size, seed, ranks.rank, ranks.world)
+
+    def train_batch(self, order: Any, step: int, augment: int) -> dict[str, Tensor]:
+        """This rank's batch of a step; also runs in loader workers."""
+        return self.build("train", order.indices(step), augment)
 
     def eval_batches(self, split: str, ranks: Ranks) -> Iterator[Batch]:
         """Each example of the split once; the last batch is padded with weight 0."""
@@ -107,8 +117,8 @@ class WorkloadData(L.LightningDataModule):
         return self.num_examples["eval_train" if split == "train" else split]
 
     def eval_index(self, split: str) -> Indices | None:
-        """Rows of the split's evaluated part, or None for all: a fixed sample of the training
-        split.
+        """Rows of the split's evaluated part in the order of its batches (`eval_rows` of them), or
+        None for all as they are stored.  Of the training split it is a fixed sample.
         """
         if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
             return None
@@ -141,12 +151,12 @@ def _to_device(host: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
 class _TrainBatch:
     """Step -> batch; picklable, because loader workers call it."""
 
-    def __init__(self, data: WorkloadData, order: Order, seed: int) -> None:
-        self.data, self.order, self.seed = data, order, seed
+    def __init__(self, data: WorkloadData, order: Any, seed: int, rank: int) -> None:
+        self.data, self.order, self.seed, self.rank = data, order, seed, rank
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        augment = derive(self.seed, "augment", step, self.order.rank)
-        batch = self.data.build("train", self.order.indices(step), augment)
+        augment = derive(self.seed, "augment", step, self.rank)
+        batch = self.data.train_batch(self.order, step, augment)
         batch.setdefault("weights", torch.ones(len(batch["targets"])))
         return batch
 
@@ -156,11 +166,11 @@ class _EvalBatch:
 
     def __init__(self, data: WorkloadData, split: str, rank: int, world: int) -> None:
         self.data, self.split, self.rank, self.world = data, split, rank, world
-        self.rows = data.eval_index(split)
+        self.rows, self.n = data.eval_index(split), data.eval_rows(split)
 
     def __call__(self, number: int) -> dict[str, Tensor]:
         data = self.data
-        plan = (data.eval_rows(self.split), data.eval_batch_size, self.rank, self.world, number)
+        plan = (self.n, data.eval_batch_size, self.rank, self.world, number)
         indices, weights = eval_plan(*plan)
         if self.rows is not None:
             indices = self.rows[indices]

@@ -7,7 +7,7 @@ block of `rows` records of equal width.  So an index of 4 billion rows stays sma
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,21 @@ class DataIndex:
         """Extensions that every member of the split has."""
         return list(self._split(split)["parts"])
 
+    def asset(self, name: str) -> Path:
+        """A file that belongs to the dataset beside its shards."""
+        if name not in self._assets:
+            raise DataError(
+                f"{self.root / JSON_NAME} knows no file {name!r}",
+                expected=f"one of {', '.join(self._assets) or 'none'}",
+                fix=_again(self.dataset, self.root),
+            )
+        return self.root / name
+
+    @property
+    def _assets(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = self.content.get("assets", {})
+        return found
+
     def members(self, split: str) -> tuple[Ints, dict[str, Part]]:
         """(rows of each member, extension -> places)."""
         try:
@@ -108,12 +123,11 @@ class DataIndex:
         all is well).
         """
         problems = []
-        for split in self.splits:
-            for shard in self._split(split)["shards"]:
-                found = sha256(self.root / shard["name"])
-                progress(shard["name"], shard["bytes"])
-                if found != shard["sha256"]:
-                    problems.append(f"{shard['name']}: SHA-256 {found}, expected {shard['sha256']}")
+        for entry in self._files():
+            found = sha256(self.root / entry["name"])
+            progress(entry["name"], entry["bytes"])
+            if found != entry["sha256"]:
+                problems.append(f"{entry['name']}: SHA-256 {found}, expected {entry['sha256']}")
         found = sha256(self.root / NPZ_NAME)
         if found != self.content["npz_sha256"]:
             problems.append(f"{NPZ_NAME}: SHA-256 {found}, expected {self.content['npz_sha256']}")
@@ -137,18 +151,24 @@ class DataIndex:
             _refuse(self.root, "preparer version", content["preparer_version"], version, dataset)
 
     def _check_sizes(self) -> None:
+        for entry in self._files():
+            path = self.root / entry["name"]
+            found = path.stat().st_size if path.is_file() else None
+            if found != entry["bytes"]:
+                raise DataError(
+                    f"{'shard' if path.suffix == '.tar' else 'file'} {path} "
+                    + ("is missing" if found is None else f"has {found} bytes"),
+                    expected=f"{entry['bytes']} bytes",
+                    where=str(self.root / JSON_NAME),
+                    fix=_again(self.dataset, self.root),
+                )
+
+    def _files(self) -> Iterator[dict[str, Any]]:
+        """Name, bytes and SHA-256 of every shard and asset."""
         for split in self.splits:
-            for shard in self._split(split)["shards"]:
-                path = self.root / shard["name"]
-                found = path.stat().st_size if path.is_file() else None
-                if found != shard["bytes"]:
-                    raise DataError(
-                        f"shard {path} "
-                        + ("is missing" if found is None else f"has {found} bytes"),
-                        expected=f"{shard['bytes']} bytes",
-                        where=str(self.root / JSON_NAME),
-                        fix=_again(self.dataset, self.root),
-                    )
+            yield from self._split(split)["shards"]
+        for name, entry in self._assets.items():
+            yield {"name": name, **entry}
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from algoperf_pt.instantiate import instantiate
 from algoperf_pt.records import write_atomically
 
 STATE = ".prepare.json"  # finished shards of an interrupted preparation
+SCRATCH = ".scratch"  # folder for intermediate files of a preparation
 _MARGIN = 1.1  # of the estimate, that must be free on the disk
 
 
@@ -42,7 +43,7 @@ def prepare(
     identity = _identity(preparer, preparer.check_raw(raw))
     out.mkdir(parents=True, exist_ok=True)
     if force:
-        _clear(out)
+        _clear(out, preparer.assets)
     done = _existing(out, identity)
     if done is not None:
         console.print(
@@ -51,9 +52,13 @@ def prepare(
         return done
     _check_disk(preparer.estimate_bytes(raw), out, console)
     state = _Progress(out, identity)
+    scratch = out / SCRATCH
+    scratch.mkdir(exist_ok=True)
+    preparer.begin(raw, out, scratch)
     for split in preparer.splits:
         _write_split(preparer, split, raw, out, state, console, quiet)
     _write_index(preparer, out, identity, state)
+    shutil.rmtree(scratch)
     return DataIndex.open(out, preparer.name, preparer.version)
 
 
@@ -66,13 +71,9 @@ def _write_split(
     console: Console,
     quiet: bool,
 ) -> None:
-    done = state.shards(split)
-    members = sum(shard["members"] for shard in done)
-    samples = preparer.samples(split, raw)
     if state.complete(split):
         return
-    for _ in islice(samples, members):  # made before the interruption
-        pass
+    members = sum(shard["members"] for shard in state.shards(split))
     columns = (
         TextColumn(f"{preparer.name}/{split}"),
         BarColumn(),
@@ -82,18 +83,42 @@ def _write_split(
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task(split, total=preparer.members(split), completed=members)
 
-        def counted(part: Iterator[Sample]) -> Iterator[Sample]:
-            for sample in part:
-                yield sample
-                bar.advance(task)
+        def advance() -> None:
+            bar.advance(task)
 
-        while (first := next(samples, None)) is not None:
-            name = f"{split}-{len(state.shards(split)):06d}.tar"
-            rest = islice(samples, preparer.samples_per_shard - 1)
-            shard = write_shard(out / name, counted(_prepend(first, rest)))
-            state.add(split, shard.entry, shard.arrays)
+        for unit in preparer.units(split, raw):
+            if not state.complete(split, unit):
+                _write_unit(preparer, split, raw, unit, out, state, advance)
     _check_rows(preparer, split, sum(shard["rows"] for shard in state.shards(split)))
     state.close(split)
+
+
+def _write_unit(
+    preparer: Preparer,
+    split: str,
+    raw: Path,
+    unit: str,
+    out: Path,
+    state: "_Progress",
+    advance: Callable[[], None],
+) -> None:
+    """The shards of one stretch of a split; goes on after those that are there."""
+    made = sum(s["members"] for s in state.shards(split) if s["unit"] == unit)
+    samples = preparer.unit_samples(split, raw, unit)
+    for _ in islice(samples, made):  # made before the interruption
+        pass
+
+    def counted(part: Iterator[Sample]) -> Iterator[Sample]:
+        for sample in part:
+            yield sample
+            advance()
+
+    while (first := next(samples, None)) is not None:
+        name = f"{split}-{len(state.shards(split)):06d}.tar"
+        rest = islice(samples, preparer.samples_per_shard - 1)
+        shard = write_shard(out / name, counted(_prepend(first, rest)))
+        state.add(split, {**shard.entry, "unit": unit}, shard.arrays)
+    state.close(split, unit)
 
 
 def _prepend(first: Sample, rest: Iterator[Sample]) -> Iterator[Sample]:
@@ -130,16 +155,17 @@ class _Progress:
         found: list[dict[str, Any]] = self.content["splits"].setdefault(split, [])
         return found
 
-    def complete(self, split: str) -> bool:
-        return split in self.content["complete"]
+    def complete(self, split: str, unit: str | None = None) -> bool:
+        """Whether a split, or one of its units, is done."""
+        return [split, unit] in self.content["complete"]
 
     def add(self, split: str, entry: dict[str, Any], arrays: dict[str, Any]) -> None:
         np.savez(self._arrays_path(entry["name"]), **arrays)
         self.shards(split).append(entry)
         self._save()
 
-    def close(self, split: str) -> None:
-        self.content["complete"].append(split)
+    def close(self, split: str, unit: str | None = None) -> None:
+        self.content["complete"].append([split, unit])
         self._save()
 
     def arrays(self, name: str) -> dict[str, Any]:
@@ -178,10 +204,15 @@ def _write_index(preparer: Preparer, out: Path, identity: dict[str, Any], state:
             "rows": sum(s["rows"] for s in shards),
             "members": sum(s["members"] for s in shards),
             "parts": parts,
-            "shards": [{k: v for k, v in s.items() if k != "parts"} for s in shards],
+            "shards": [{k: v for k, v in s.items() if k not in ("parts", "unit")} for s in shards],
         }
     np.savez(out / NPZ_NAME, **arrays)
     content = {"format": FORMAT, **identity, "splits": splits, "npz_sha256": sha256(out / NPZ_NAME)}
+    if preparer.assets:
+        content["assets"] = {
+            name: {"bytes": (out / name).stat().st_size, "sha256": sha256(out / name)}
+            for name in preparer.assets
+        }
     write_atomically(out / JSON_NAME, json.dumps(content, indent=1) + "\n")
     state.remove()
 
@@ -223,8 +254,11 @@ def _check_disk(needed: int, out: Path, console: Console) -> None:
         )
 
 
-def _clear(out: Path) -> None:
+def _clear(out: Path, assets: tuple[str, ...]) -> None:
     """Take away what an earlier preparation wrote, and nothing else."""
+    shutil.rmtree(out / SCRATCH, ignore_errors=True)
+    for name in assets:
+        (out / name).unlink(missing_ok=True)
     for pattern in ("*.tar", ".*.partial", ".*.places.npz", JSON_NAME, NPZ_NAME, STATE):
         for path in out.glob(pattern):
             path.unlink()
@@ -245,10 +279,18 @@ def find_preparer(name: str) -> Preparer:
     if not path.is_file():
         choices = sorted(p.stem for p in folder.glob("*.yaml"))
         raise ConfigError(f"there is no workload {name!r}", expected=f"one of {', '.join(choices)}")
-    node = OmegaConf.to_container(OmegaConf.load(path).prepare)
-    found = instantiate(node)  # type: ignore[arg-type]
+    found = instantiate(OmegaConf.to_container(_prepare_node(path)))  # type: ignore[arg-type]
     assert isinstance(found, Preparer)
     return found
+
+
+def _prepare_node(path: Path) -> Any:
+    """`prepare` of a workload's YAML; a variant has that of the one that it builds on."""
+    node = OmegaConf.load(path)
+    while "prepare" not in node:
+        (parent,) = [name for name in node.defaults if name != "_self_"]
+        node = OmegaConf.load(path.parent / f"{parent}.yaml")
+    return node.prepare
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,7 +3,7 @@ them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Preparer(ABC):
     """Raw files in, samples out.  Subclass it in workloads/<name>/prepare.py.
 
     `samples` must give the same samples each time: an interrupted preparation starts it again and
-    skips what is done.
+    skips what is done.  Large datasets also define `units`, so that only one is started again.
     """
 
     name: str
@@ -40,6 +40,27 @@ class Preparer(ABC):
     splits: tuple[str, ...] = ("train", "validation", "test")
     samples_per_shard: int = 10_000
     raw_files: tuple[RawFile, ...] = ()
+    assets: tuple[str, ...] = ()  # files that `begin` leaves beside the shards (a vocabulary, say)
+
+    def begin(self, raw: Path, out: Path, scratch: Path) -> None:
+        """Work on all raw files that goes before the splits.  Called again after an interruption:
+        what is there already need not be made again.
+
+        Args:
+            raw: folder of the raw files.
+            out: where the assets belong.
+            scratch: a folder for large intermediate files, removed at the end.
+        """
+
+    def units(self, split: str, raw: Path) -> Sequence[str]:
+        """Names of the stretches of a split that can be made apart (a day, a file), in the order in
+        which they are stored.  After an interruption, finished ones are not read again.
+        """
+        return ("",)
+
+    def unit_samples(self, split: str, raw: Path, unit: str) -> Iterator[Sample]:
+        """The samples of one stretch; override together with `units`."""
+        return self.samples(split, raw)
 
     @abstractmethod
     def samples(self, split: str, raw: Path) -> Iterator[Sample]:

@@ -12,6 +12,11 @@ import numpy as np
 from algoperf_pt.data.index import DataIndex, Part
 from algoperf_pt.errors import DataError
 
+# Rows closer than this are read in one go and the bytes between them dropped: less work than
+# another call, and a rank that takes every eighth row of a stretch reads the stretch once.
+_GAP = 1 << 13  # bytes
+_SPAN = 1 << 26  # bytes read at once, at the most
+
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -30,12 +35,13 @@ class ShardReader:
         self._rows, self._parts = index.members(split)
         self._ends = np.cumsum(self._rows)
         self._files: dict[tuple[int, int], int] = {}
+        self._maps: dict[int, Bytes] = {}
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}
+        return {**self.__dict__, "_files": {}, "_maps": {}}
 
     def read(self, indices: Indices) -> list[dict[str, bytes]]:
         """All parts of the rows' members, checksums compared; for members of one row each (images,
@@ -48,27 +54,55 @@ class ShardReader:
         ]
 
     def read_rows(self, indices: Indices, ext: str) -> Bytes:
-        """uint8 [n, width]: one part of rows that all have one width; neighbouring rows are read at
-        once.
+        """uint8 [n, width]: one part of rows that all have one width; rows near one another are
+        read at once.
         """
         part = self._parts[ext]
         members, within = self._locate(indices)
         widths = part.size[members] // self._rows[members]
-        if len(np.unique(widths)) > 1:
+        if len(indices) and (widths != widths[0]).any():
             raise DataError(
                 f"part {ext!r} has rows of different widths", expected="ShardReader.read for these"
             )
         width = int(widths[0]) if len(widths) else 0
-        out = np.empty((len(indices), width), np.uint8)
-        starts = part.offset[members] + within * width
-        order = np.lexsort((starts, part.shard[members]))
-        shards, starts = part.shard[members][order], starts[order]
-        for first, last in _runs(shards, starts, width):
-            size = int(starts[last - 1] - starts[first]) + width
-            data = self._pread(int(shards[first]), int(starts[first]), size)
-            rows = np.frombuffer(data, np.uint8)
-            relative = (starts[first:last] - starts[first])[:, None] + np.arange(width)
-            out[order[first:last]] = rows[relative]
+        order = None if _sorted(indices) else np.argsort(indices, kind="stable")
+        if order is not None:
+            members, within = members[order], within[order]
+        record = np.dtype((np.void, max(width, 1)))  # one row: copied whole
+        out = np.empty(len(indices), record)
+        for first, last in _runs(members, within, width):
+            start, size = int(within[first]), int(within[last - 1] - within[first] + 1)
+            member = members[first]
+            offset = int(part.offset[member]) + start * width
+            data = self._pread(int(part.shard[member]), offset, size * width)
+            rows = np.frombuffer(data, record)
+            out[first:last] = rows if size == last - first else rows[within[first:last] - start]
+        if order is not None:
+            unsorted = np.empty_like(out)
+            unsorted[order] = out
+            out = unsorted
+        return out.view(np.uint8).reshape(len(indices), max(width, 1))[:, :width]
+
+    def read_spans(self, ext: str, starts: Indices, counts: Indices, dtype: Any) -> Any:
+        """Stretches of a ragged part, behind one another, as an array of `dtype`.
+
+        Args:
+            ext: the part; its records are seen as one long array over all members.
+            starts: [n] first element of each stretch; a stretch lies within one member.
+            counts: [n] elements of each.
+            dtype: of an element.
+        """
+        part, item = self._parts[ext], np.dtype(dtype).itemsize
+        ends = np.cumsum(part.size // item)
+        members = np.searchsorted(ends, starts, side="right").clip(max=len(ends) - 1)
+        first = ends[members] - part.size[members] // item  # element of each member
+        places = part.offset[members] // item + starts - first
+        shards, to = part.shard[members], np.cumsum(counts) - counts
+        out = np.empty(int(counts.sum()), dtype)
+        for shard in np.unique(shards):
+            here = shards == shard
+            source, count = self._map(int(shard)).view(dtype), counts[here]
+            out[ranges(to[here], count)] = source[ranges(places[here], count)]
         return out
 
     def all_rows(self, ext: str) -> Bytes:
@@ -109,6 +143,15 @@ class ShardReader:
             )
         return data
 
+    def _map(self, shard: int) -> Bytes:
+        """A shard as memory that all processes share."""
+        if shard not in self._maps:
+            try:
+                self._maps[shard] = np.memmap(self._paths[shard], np.uint8, mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{self._paths[shard]} cannot be mapped: {error}") from error
+        return self._maps[shard]
+
     def _open(self, shard: int) -> int:
         """A descriptor of this process's own."""
         key = (os.getpid(), shard)
@@ -121,10 +164,25 @@ class ShardReader:
         return self._files[key]
 
 
-def _runs(shards: Indices, starts: Indices, width: int) -> list[tuple[int, int]]:
-    """[first, last) of rows that lie directly behind one another (or are the same) in one file."""
-    if not len(starts):
+def ranges(starts: Indices, counts: Indices) -> Indices:
+    """starts[0], starts[0] + 1, ... (counts[0] of them), then starts[1], ..."""
+    before = np.cumsum(counts) - counts
+    found: Indices = np.repeat(starts - before, counts) + np.arange(int(counts.sum()))
+    return found
+
+
+def _sorted(indices: Indices) -> bool:
+    return bool((np.diff(indices) >= 0).all())
+
+
+def _runs(members: Indices, within: Indices, width: int) -> list[tuple[int, int]]:
+    """[first, last) of rows that are read at once: of one member, no more than `_GAP` bytes apart,
+    and no more than `_SPAN` bytes together.
+    """
+    if not len(members):
         return []
-    apart = (np.diff(starts) > width) | (np.diff(shards) != 0)
-    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(starts)]
+    most = max(1, _SPAN // max(width, 1))  # rows
+    apart = (np.diff(members) != 0) | (np.diff(within) * width > _GAP + width)
+    apart |= np.diff(within // most) != 0
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(members)]
     return list(zip(edges[:-1], edges[1:]))

@@ -31,11 +31,14 @@ class Sample:
         parts: extension -> bytes; every sample of a split has the same extensions.
         rows: how many examples it holds; if several, each part is a block of that many records of
             equal width.
+        ragged: extensions of parts that are records of different widths, behind one another; where
+            each begins must follow from another part (its length, say).
     """
 
     key: str
     parts: dict[str, bytes]
     rows: int = 1
+    ragged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _check(sample: Sample, extensions: list[str]) -> None:
             f"sample {sample.key!r} has parts {sorted(sample.parts)}", expected=str(extensions)
         )
     for ext, data in sample.parts.items():
-        if sample.rows < 1 or len(data) % sample.rows:
+        if sample.rows < 1 or (ext not in sample.ragged and len(data) % sample.rows):
             raise DataError(
                 f"part {ext!r} of {sample.key!r} has {len(data)} bytes for {sample.rows} rows",
                 expected="a multiple of the number of rows",

@@ -218,3 +218,91 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["mnist", "--out", out])
     assert "where are the raw files of mnist?" in capsys.readouterr().err
+
+
+class Ragged(Preparer):
+    """Texts of different lengths in blocks, made day by day, with a vocabulary beside them."""
+
+    name = "ragged"
+    splits = ("train",)
+    samples_per_shard = 2
+    raw_files = (RawFile("raw.txt"),)
+    assets = ("vocabulary.txt",)
+    stop_in = None
+
+    def __init__(self):
+        self.made = []
+
+    def estimate_bytes(self, raw):
+        return 1000
+
+    def begin(self, raw, out, scratch):
+        assert scratch.is_dir()
+        (out / "vocabulary.txt").write_text((raw / "raw.txt").read_text())
+
+    def units(self, split, raw):
+        return ("day_0", "day_1", "day_2")
+
+    def samples(self, split, raw):
+        raise AssertionError("unit_samples is asked instead")
+
+    def unit_samples(self, split, raw, unit):
+        self.made.append(unit)
+        for number in range(3):
+            if self.stop_in == (unit, number):
+                raise KeyboardInterrupt
+            texts = [np.arange(n, dtype=np.uint16) + 100 * number for n in (3, 0, 1, 7)]
+            lengths = np.array([len(t) for t in texts], np.uint16)
+            parts = {"length": lengths.tobytes(), "token": np.concatenate(texts).tobytes()}
+            yield Sample(f"{unit}_{number}", parts, 4, ragged=("token",))
+
+
+def test_a_part_of_different_widths_is_read_by_stretches(tmp_path, raw):
+    out = tmp_path / "out"
+    reader = ShardReader(prepare(Ragged(), raw, out, quiet=True), "train")
+    assert len(reader) == 36
+    lengths = reader.all_rows("length").copy().view(np.uint16).ravel().astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    for wanted in ([0], [35, 3, 4, 1, 13], list(range(36)), [1], []):
+        wanted = np.array(wanted, dtype=np.int64)
+        found = reader.read_spans("token", starts[wanted], lengths[wanted], np.uint16)
+        expected = [np.arange(lengths[i]) + 100 * (i // 4 % 3) for i in wanted]
+        assert np.array_equal(found, np.concatenate([[], *expected]))
+
+
+def test_only_the_unfinished_unit_is_made_again(tmp_path, raw):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    prepare(Ragged(), raw, whole, quiet=True)
+    first = Ragged()
+    first.stop_in = ("day_1", 2)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(first, raw, out, quiet=True)
+    again = Ragged()
+    prepare(again, raw, out, quiet=True)
+    assert again.made == ["day_1", "day_2"]
+    assert contents(out) == contents(whole)
+
+
+def test_files_beside_the_shards_are_watched(tmp_path, raw):
+    out = tmp_path / "out"
+    index = prepare(Ragged(), raw, out, quiet=True)
+    assert index.asset("vocabulary.txt").read_text() == "hello" and not index.verify()
+    with pytest.raises(DataError, match="knows no file 'other.txt'"):
+        index.asset("other.txt")
+    (out / "vocabulary.txt").write_text("hullo")
+    assert index.verify()[0].startswith("vocabulary.txt: SHA-256")
+    (out / "vocabulary.txt").unlink()
+    with pytest.raises(DataError, match="file .*vocabulary.txt is missing"):
+        DataIndex.open(out)
+    prepare(Ragged(), raw, out, force=True, quiet=True)
+    assert not (out / ".scratch").exists()
+
+
+def test_neighbouring_rows_are_read_at_once(toy, monkeypatch):
+    reader = ShardReader(DataIndex.open(toy), "train")
+    calls = []
+    read = ShardReader._pread
+    monkeypatch.setattr(ShardReader, "_pread", lambda *a: calls.append(a[1:]) or read(*a))
+    wanted = np.arange(1, 40, 3)  # every third row, as one of three ranks takes them
+    found = reader.read_rows(wanted, "id").copy().view(np.int32).ravel()
+    assert np.array_equal(found, wanted) and len(calls) == 8  # one a member

@@ -17,6 +17,17 @@ def node(name):
     return OmegaConf.merge(*(node(parent) for parent in parents), loaded)
 
 
+def version_of(name):
+    """The version whose targets the tests take: the default one, if it has the workload."""
+    for version in ("v06", "v10", "v05"):
+        loaded = OmegaConf.load(FOLDER.parent / "targets" / f"{version}.yaml")
+        parents = [d for d in loaded.pop("defaults", []) if d != "_self_"]
+        every = [OmegaConf.load(FOLDER.parent / "targets" / f"{p}.yaml") for p in parents]
+        if any(name in part.workloads for part in (loaded, *every)):
+            return version
+    raise KeyError(name)
+
+
 TIERS = {name: node(name).get("tier", "full") for name in NAMES}
 # tiny ones write their raw files; digits come with a package
 TRAINABLE = [name for name in NAMES if TIERS[name] == "tiny" or name == "digits"]

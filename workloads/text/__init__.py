@@ -1,0 +1,1 @@
+"""What the workloads on token sequences share."""

@@ -39,12 +39,15 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("one_minus", lambda x: 1.0 - float(x), replace=True)
 
 
-def compose_config(overrides: list[str], config_dir: str | None = None) -> Config:
+def compose_config(
+    overrides: list[str], config_dir: str | None = None, needs_data: bool = True
+) -> Config:
     """The resolved and checked configuration as plain containers.
 
     Args:
         overrides: as typed, e.g. ["workload=digits", "submission.hparams.learning_rate=0.01"].
         config_dir: the user's own folder of configuration groups.
+        needs_data: False where nothing is read: the prepared data need not be there.
 
     Raises:
         ConfigError: one message with key, value, expectation and place.
@@ -59,12 +62,12 @@ def compose_config(overrides: list[str], config_dir: str | None = None) -> Confi
         )
     with initialize_config_module("conf", version_base="1.3"):
         try:
-            return finish(compose("train", [*search, *overrides]), overrides)
+            return finish(compose("train", [*search, *overrides]), overrides, needs_data)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, overrides) from error
 
 
-def finish(node: DictConfig, overrides: list[str]) -> Config:
+def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> Config:
     """Resolve, fill in what follows from the rest, and check what types cannot say."""
     plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config: Config = plain
@@ -75,7 +78,7 @@ def finish(node: DictConfig, overrides: list[str]) -> Config:
     config["submission"]["given"] = sorted(_typed_arguments(overrides))
     config["experiment_dir"] = str(Path(config["experiment_dir"]).expanduser().resolve())
     config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
-    check(config)
+    check(config, needs_data)
     targets, name = config["targets"], config["workload"]["name"]
     targets["workloads"] = {
         name: targets["workloads"][name]

@@ -13,7 +13,7 @@ from algoperf_pt.errors import ConfigError
 Config = dict[str, Any]
 
 
-def check(config: Config) -> None:
+def check(config: Config, needs_data: bool = True) -> None:
     """Raise a ConfigError for the first impossible value, unknown combination, or missing data."""
     for key, (test, expected) in _VALUES.items():
         value = _get(config, key)
@@ -23,7 +23,8 @@ def check(config: Config) -> None:
             )
     _check_rules(config)
     _check_devices(config)
-    _check_data(config)
+    if needs_data:
+        _check_data(config)
 
 
 def _whole(low: int) -> tuple[Callable[[Any], bool], str]:

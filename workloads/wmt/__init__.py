@@ -1,0 +1,1 @@
+"""German to English translation: an encoder-decoder Transformer, judged by BLEU."""

@@ -4,8 +4,9 @@ A workload's own part is a subclass of `Bench`, named BENCH in workloads/<name>/
 measurements themselves are in scripts/bench_workload.py; how to read them: docs/benchmarks.md.
 """
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -52,9 +53,62 @@ class Reference:
         """Whether the figure is of this measurement at exactly this shape."""
         return what == self.what and all(shape.get(k) == v for k, v in self.shape.items())
 
-    def scaled(self, ratio: float | None, units: int) -> float | None:
+    def scaled(self, ratio: float | None, units: float) -> float | None:
         """A ratio of the reference for a repetition of `units` units."""
         return ratio if ratio is None or self.units is None else ratio * units / self.units
+
+
+def compared(
+    references: Sequence[Reference], what: str, shape: Shape, units: float, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """The reference's figure of a measurement and ours over it (below 1: faster); nothing where it
+    has none.
+
+    Args:
+        references: the workload's.
+        what, shape, units: of our measurement.
+        figures: with its `ratio` and `ratio_cpu`.
+    """
+    found = next((reference for reference in references if reference.fits(what, shape)), None)
+    if found is None:
+        return {}
+    names = ("ratio", "ratio_cpu")
+    known = {name: found.scaled(getattr(found, name), units) for name in names}
+    kept = {name: value for name, value in known.items() if value is not None}
+    line: dict[str, Any] = {f"reference_{name}": value for name, value in kept.items()}
+    if found.units_per_cpu_s is not None:
+        line["reference_units_per_cpu_s"] = found.units_per_cpu_s
+    against = {name: figures[name] / value for name, value in kept.items()}
+    if against:
+        line["against_reference"] = next(iter(against.values()))  # wall time, else CPU time
+    if "ratio_cpu" in against:
+        line["against_reference_cpu"] = against["ratio_cpu"]
+    return {**line, "reference_source": found.source}
+
+
+def find_bench(config: Mapping[str, Any]) -> "Bench":
+    """The workload's own part: BENCH of the module `bench` beside its own module.
+
+    Args:
+        config: the composed configuration.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    target: str = config["workload"]["_target_"]
+    module = f"{target.rpartition('.')[0].rpartition('.')[0]}.bench"
+    try:
+        kind = importlib.import_module(module).BENCH
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise  # it is there, and imports something that is not
+        raise ConfigError(
+            f"workload {config['workload']['name']!r} has no module {module}",
+            expected="BENCH, a subclass of algoperf_pt.bench.Bench, in it",
+            where="workload._target_",
+        ) from error
+    bench: Bench = kind(config)
+    return bench
 
 
 class Bench(ABC):
@@ -106,6 +160,12 @@ class Bench(ABC):
         """
         tensors = {name: v for name, v in batch.items() if isinstance(v, torch.Tensor)}
         return {name: list(tensor.shape) for name, tensor in tensors.items()}
+
+    def stand_in(self) -> Any:
+        """What a workload gets for its data where only steps are measured: None, unless its loss or
+        evaluation step asks the data for something (a tokenizer, say).
+        """
+        return None
 
     # ---- data for the loader
 

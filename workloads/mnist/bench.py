@@ -8,6 +8,7 @@ import torch
 
 from algoperf_pt.bench import Bench
 from algoperf_pt.data.shards import Sample
+from algoperf_pt.spec import SPLITS
 from algoperf_pt.workload_data import Batch
 from workloads.mnist.prepare import blocks
 
@@ -28,8 +29,7 @@ class MnistBench(Bench):
     def loader_data(self, folder: Path) -> None:
         rng = np.random.default_rng(0)
         counts = self.workload["num_examples"]
-        splits = ("train", "validation", "test")
-        self.write_prepared(folder, {split: self._samples(counts[split], rng) for split in splits})
+        self.write_prepared(folder, {split: self._samples(counts[split], rng) for split in SPLITS})
 
     def _samples(self, rows: int, rng: np.random.Generator) -> Iterator[Sample]:
         size = (rows, self.options["height"], self.options["width"])

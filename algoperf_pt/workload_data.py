@@ -120,9 +120,10 @@ class WorkloadData(L.LightningDataModule):
         """Rows of the split's evaluated part in the order of its batches (`eval_rows` of them), or
         None for all as they are stored.  Of the training split it is a fixed sample.
         """
-        if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
+        count, n = self.num_examples["eval_train"], self.num_examples["train"]
+        if split != "train" or count == n:
             return None
-        order = Order(self.num_examples["train"], self.eval_rows("train"), _EVAL_TRAIN_SEED, 0, 1)
+        order = Order(n, count, _EVAL_TRAIN_SEED, 0, 1)
         rows: Indices = order.indices(0)
         return rows
 

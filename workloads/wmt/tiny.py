@@ -17,14 +17,14 @@ import numpy as np
 from workloads.wmt.corpora import ALL, TEST, TRAIN, Corpus
 
 _PAIRS = {"europarl_v7": 2400, "commoncrawl": 600, "newscommentary_v12": 600, "rapid_2016": 400}
-_EVALUATED = 128  # pairs of the validation and of the test corpus
+_EVALUATED = 64  # pairs of the validation and of the test corpus
 _ONSETS = {
     "source": "b d f g k l m n r s t w z sch pf kl br gr st".split(),
     "target": "b d f g h j l m n p r s t v w th sh tr pl".split(),
 }
 _MIDDLES = {"source": "a e i o u au ei ü ö".split(), "target": "a e i o u ea oo ai ou".split()}
 _ENDS = {"source": "n r t nd ch rt l ft".split(), "target": "n r t ck ll y m st".split()}
-_COUNTS = {"noun": 24, "adjective": 10, "verb": 12, "adverb": 6}
+_COUNTS = {"noun": 12, "adjective": 6, "verb": 8, "adverb": 4}
 _ARTICLES = (("der", "den"), ("die", "die"), ("das", "das"))  # by gender: subject, object
 
 Word = tuple[str, str]
@@ -76,7 +76,7 @@ class Language:
     def sentence(self, rng: np.random.Generator) -> Word:
         """A sentence and its translation: one clause, or two."""
         german, english = self._clause(rng)
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             second = self._clause(rng)
             german, english = f"{german} und {second[0]}", f"{english} and {second[1]}"
         mark = "." if rng.random() < 0.8 else "!"
@@ -100,7 +100,7 @@ class Language:
             return f"{article} {noun}", f"the {translation}"
         kind = int(rng.integers(_COUNTS["adjective"]))
         adjective, english = self.words["adjective"][kind]
-        translation = self.other[number] if kind < 3 and number < 12 else translation
+        translation = self.other[number] if kind < 3 and number < 6 else translation
         return f"{article} {adjective} {noun}", f"the {english} {translation}"
 
     def _draw(self, kind: str, rng: np.random.Generator) -> Word:

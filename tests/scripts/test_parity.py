@@ -46,6 +46,8 @@ def run(capsys, *arguments):
     return code, out + err
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("folder", FIXTURES, ids=lambda path: path.name)
 def test_we_compute_what_the_reference_does(folder, capsys):
     code, text = run(capsys, folder)

@@ -55,11 +55,9 @@ class WmtData(WorkloadData):
     def train_order(self, global_batch_size: int, seed: int, ranks: Ranks) -> PackedOrder:
         """Rows of packed pairs."""
         table = self.table("train")
-        counted = (table.counted[:, 0], table.counted[:, 1])
-        ours = (ranks.rank, ranks.world)
-        return PackedOrder(
-            *counted, table.short, self.max_length, global_batch_size, seed, *ours
-        )
+        source, target = table.counted.T
+        rows = (self.max_length, global_batch_size, seed, ranks.rank, ranks.world)
+        return PackedOrder(source, target, table.short, *rows)
 
     def train_batch(self, order: PackedOrder, step: int, augment: int) -> dict[str, Tensor]:
         """The rows of a step."""
@@ -78,8 +76,8 @@ class WmtData(WorkloadData):
         return len(self.eval_index(split))
 
     def eval_index(self, split: str) -> Indices:
-        """Pairs by the length of the source: equal lengths meet in a batch, and dealing them out one
-        by one gives every rank the same work.
+        """Pairs by the length of the source: equal lengths meet in a batch, and dealing them out
+        one by one gives every rank the same work.
         """
         table, chosen = self.table(split), super().eval_index(split)
         short = table.short if chosen is None else chosen[table.is_short[chosen]]

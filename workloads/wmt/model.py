@@ -92,8 +92,8 @@ class Transformer(nn.Module):
 
     def embed(self, tokens: Tensor, positions: Tensor | None) -> Tensor:
         """[B, T] -> [B, T, D]: table plus position code, dropped out."""
-        length = tokens.shape[1]
-        code = self.positions[:length] if positions is None else embedding(positions, self.positions)
+        table = self.positions
+        code = table[: tokens.shape[1]] if positions is None else embedding(positions, table)
         x: Tensor = self.dropout(embedding(tokens, self.embedding.weight) + code)
         return x
 
@@ -193,7 +193,8 @@ def shift_right(tokens: Tensor) -> Tensor:
 def position_code(length: int, width: int) -> Tensor:
     """[length, width] float32: sines in the first half, cosines in the second."""
     half = width // 2
-    rates = torch.exp(torch.arange(half, dtype=torch.float64) * -math.log(_LONGEST_PERIOD) / (half - 1))
+    exponents = torch.arange(half, dtype=torch.float64) / (half - 1)
+    rates = torch.exp(-math.log(_LONGEST_PERIOD) * exponents)
     angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 

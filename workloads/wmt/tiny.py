@@ -92,7 +92,7 @@ class Language:
         return " ".join(german), " ".join(english)
 
     def _phrase(self, case: int, rng: np.random.Generator) -> Word:
-        """Article, perhaps an adjective, noun; the first adjectives ask for the noun's other word."""
+        """Article, perhaps an adjective, noun; some adjectives ask for the noun's other word."""
         number = int(rng.integers(_COUNTS["noun"]))
         noun, translation = self.words["noun"][number]
         article = _ARTICLES[self.gender[number]][case]

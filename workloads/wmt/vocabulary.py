@@ -72,9 +72,10 @@ def train(sample: Path, out: Path, size: int) -> None:
     trainer = need("sentencepiece", "wmt").SentencePieceTrainer
     partial = out.with_name(f".{out.name}.partial")
     try:
-        with partial.open("wb") as file:
+        with partial.open("wb") as file, sample.open("rb") as lines:
             trainer.train(
-                input=str(sample),
+                # not by the file's name, which would become part of the model
+                sentence_iterator=(line.removesuffix(b"\n").decode() for line in lines),
                 model_writer=file,
                 vocab_size=size,
                 character_coverage=1.0,

@@ -17,8 +17,9 @@ _FIELDS = ("position", "segmentation")
 
 
 class WmtWorkload(Workload):
-    """Batches: `inputs` [B, S], `targets` [B, T] int64 (0 padding, 2 end), `weights` [B, T] float32;
-    packed training rows also have `{inputs,targets}_{position,segmentation}`.  Logits [B, T, V].
+    """Batches: `inputs` [B, S], `targets` [B, T] int64 (0 padding, 2 end), `weights` [B, T]
+    float32; packed training rows also have `{inputs,targets}_{position,segmentation}`.  Logits
+    [B, T, V].
     """
 
     output_params = ("embedding.weight",)
@@ -103,7 +104,8 @@ class WmtWorkload(Workload):
         hypotheses = vocabulary.decode(found.tolist())
         references = vocabulary.decode(batch["targets"][real].tolist())
         sums = bleu_sums(hypotheses, references)
-        return {name: torch.tensor(sums[name], dtype=torch.float64, device=real.device) for name in NAMES}
+        numbers = torch.tensor([sums[name] for name in NAMES], dtype=torch.float64)
+        return dict(zip(NAMES, numbers.to(real.device)))
 
 
 def trimmed(batch: Batch) -> Batch:

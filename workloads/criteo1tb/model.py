@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from algoperf_pt.roles import ParamType
+from workloads.criteo1tb.interaction import Interaction
 
 DENSE, SPARSE = 13, 26  # integer and category features of an example
 _EPS = 1e-6  # of the layer norms
@@ -69,7 +70,7 @@ class DLRM(nn.Module):
         if self.interaction is None:
             mixed = vectors.flatten(1)  # [B, 26 D]
         else:
-            mixed = self.interaction(torch.cat([dense[:, None], vectors], dim=1))
+            mixed = self.interaction(dense, vectors)  # [B, F (F + 1) / 2]
         logits: Tensor = self.output(self.top_mlp(torch.cat([dense, mixed], dim=1)))
         return logits
 
@@ -109,29 +110,6 @@ class Table(nn.Module):
     def forward(self, buckets: Tensor) -> Tensor:
         """[B, 26] float32 -> [B, 26, D]; the row is the bucket modulo the rows of the table."""
         return F.embedding(buckets.to(torch.int32) % len(self.weight), self.weight)
-
-
-class Interaction(nn.Module):
-    """Products of each vector with itself and with every later one.
-
-    Args:
-        count: F vectors.
-    """
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        row, column = torch.triu_indices(count, count)
-        self.register_buffer("places", row * count + column, persistent=False)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """[B, F, D] -> [B, F (F + 1) / 2], by rows of the upper triangle."""
-        products = torch.bmm(vectors, vectors.mT)  # [B, F, F]
-        return products.flatten(1)[:, self.places]
-
-    @staticmethod
-    def width(count: int) -> int:
-        """Products of `count` vectors."""
-        return count * (count + 1) // 2
 
 
 class Linear(nn.Linear):

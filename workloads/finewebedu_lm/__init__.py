@@ -1,0 +1,1 @@
+"""FineWeb-Edu: educational web pages, a decoder-only language model."""

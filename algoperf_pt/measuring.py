@@ -6,6 +6,7 @@ process with the same threads, and the peak of memory is counted from after the 
 """
 
 import gc
+import math
 import re
 import statistics
 import time
@@ -73,7 +74,7 @@ class Measured:
     times: Times
     before: Times
     after: Times
-    start_mb: float | None
+    start_mb: float
     peak_mb: float | None
 
     def figures(self) -> dict[str, Any]:
@@ -151,7 +152,6 @@ class Memory:
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._counts = True
-        self.start: float | None
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
             self.start = torch.cuda.memory_allocated() / _MB
@@ -163,7 +163,9 @@ class Memory:
         """None where the system cannot count anew (only Linux can)."""
         if not self._counts:
             return None
-        return torch.cuda.max_memory_allocated() / _MB if self._cuda else _resident("VmHWM")
+        if self._cuda:
+            return torch.cuda.max_memory_allocated() / _MB
+        return max(_resident("VmHWM"), self.start)
 
 
 def device_name(device: torch.device) -> str:
@@ -184,8 +186,8 @@ def _reset_resident_peak() -> bool:
     return True
 
 
-def _resident(name: str) -> float | None:
+def _resident(name: str) -> float:
     path = Path("/proc/self/status")
     text = path.read_text() if path.exists() else ""
     found = re.search(rf"^{name}:\s*(\d+) kB", text, flags=re.MULTILINE)
-    return int(found.group(1)) / 1024 if found else None
+    return int(found.group(1)) / 1024 if found else math.nan

@@ -156,7 +156,7 @@ class Parity:
         for entry in self._compared():
             values = filled(entry)
             if values is not None:
-                self.tensor(entry["name"]).copy_(torch.from_numpy(values))
+                self.tensor(entry["name"]).copy_(torch.from_numpy(np.asarray(values)))  # 0-d: scalars
         return self.workload
 
     def model_checks(self) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""What is measured of wmt?  Packed rows, sentences to translate, and pairs of the length of news."""
+"""What is measured of wmt?  Packed rows, sentences to translate, pairs as long as those of news."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,8 +90,8 @@ class WmtBench(Bench):
         for start in range(0, count, _BLOCK):
             rows = min(_BLOCK, count - start)
             lengths = draw_lengths(rows, self.options["max_length"], rng)
-            source, target = self._ids(lengths, rng)
-            sides = (np.split(ids, np.cumsum(n)[:-1]) for ids, n in zip((source, target), lengths.T))
+            tokens = self._ids(lengths, rng)
+            sides = [np.split(ids, np.cumsum(n)[:-1]) for ids, n in zip(tokens, lengths.T)]
             ids = np.concatenate([side for pair in zip(*sides) for side in pair])
             table = np.concatenate([lengths, lengths], 1).astype(np.uint16)
             parts = {"length": table.tobytes(), "token": ids.astype(np.uint16).tobytes()}

@@ -85,8 +85,7 @@ class Measurements:
         reads = not plan.made_up and bool({"loader", "trial"} & set(plan.what))
         self.config = compose_config(list(plan.overrides), needs_data=reads)
         self.bench = find_bench(self.config)
-        fabric = make_fabric(self.config["trainer"])
-        self.fabric, self.ranks = fabric, Ranks(fabric.device)
+        self.ranks = Ranks(make_fabric(self.config["trainer"]).device)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The measurements that were asked for."""
@@ -109,7 +108,7 @@ class Measurements:
 
     def step(self) -> dict[str, Any]:
         """The submission's step on one batch; then, in repetitions of their own, its parts."""
-        training = TrainingStep(self.config, self.fabric, self.bench.stand_in())
+        training = TrainingStep(self.config, self.bench.stand_in())
         rows = self.plan.batch or training.batch_size
         batch = self.bench.train_batch(rows, torch.Generator().manual_seed(0))
         found, on_device = self._measure_step(training, batch)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning import Fabric
 
-from algoperf_pt.assemble import compile_parts, make_submission, make_workload
+from algoperf_pt.assemble import compile_parts, make_fabric, make_submission, make_workload
 from algoperf_pt.errors import SubmissionError
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.measuring import Stopwatch
@@ -43,11 +42,11 @@ class TrainingStep:
 
     Args:
         config: the composed configuration.
-        fabric: launched, one rank.
         data: what stands for the workload's data.
     """
 
-    def __init__(self, config: dict[str, Any], fabric: Fabric, data: Any = None) -> None:
+    def __init__(self, config: dict[str, Any], data: Any = None) -> None:
+        fabric = make_fabric(config["trainer"])  # its own: a Fabric keeps what it has set up
         self.workload = make_initial(config, data)
         self.step = 0
         self._seed: int = config["seed"]

@@ -1,14 +1,16 @@
 """What bench_workload.py prints is what it says it is.  No speed is judged, only counts are."""
 
+import gc
 import json
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
 import torch
 
-from algoperf_pt.assemble import make_data, make_fabric
+from algoperf_pt.assemble import make_data
 from algoperf_pt.bench import Bench, Reference, compared, find_bench
 from algoperf_pt.bench_steps import PARTS, TrainingStep
 from algoperf_pt.config import compose_config
@@ -210,9 +212,8 @@ def test_made_up_batches_are_like_the_workloads_own(trainable):
 
 def test_parts_are_the_whole_step_and_change_nothing():
     """Timed in parts or not: the same parameters to the last bit."""
-    fabric = make_fabric(config()["trainer"])
     batch = find_bench(config()).train_batch(8, torch.Generator().manual_seed(0))
-    one, other = (TrainingStep(config(), fabric) for _ in range(2))
+    one, other = (TrainingStep(config()) for _ in range(2))
     start = [p.detach().clone() for p in one.workload.parameters()]
     for _ in range(3):
         one(batch)
@@ -222,9 +223,19 @@ def test_parts_are_the_whole_step_and_change_nothing():
         assert torch.equal(a, b) and not torch.equal(a, before)
 
 
+def test_a_step_leaves_nothing_behind():
+    """What is measured next must not find its memory taken."""
+    step = TrainingStep(config())
+    step.parts(find_bench(config()).train_batch(8, torch.Generator().manual_seed(0)))
+    model = weakref.ref(step.workload.model)
+    del step
+    gc.collect()
+    assert model() is None
+
+
 def test_several_passes_a_step_are_added_up(monkeypatch):
     sam = (f"submission._target_={OPTIMIZER}Sam", "+submission.hparams.rho=0.1")
-    step = TrainingStep(config(*sam), make_fabric(config()["trainer"]))
+    step = TrainingStep(config(*sam))
     batch = find_bench(config()).train_batch(step.batch_size, torch.Generator().manual_seed(0))
     calls = []
     loss = step.workload.loss
@@ -243,7 +254,7 @@ def test_a_step_has_nothing_to_evaluate_on():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("algoperf_pt.bench_steps.make_submission", lambda config: Asks())
         with pytest.raises(SubmissionError, match="asks for an evaluation"):
-            TrainingStep(config(), make_fabric(config()["trainer"]))
+            TrainingStep(config())
 
 
 def test_a_stopwatch_counts_what_is_inside():

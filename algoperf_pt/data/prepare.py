@@ -27,6 +27,7 @@ from algoperf_pt.records import write_atomically
 
 STATE = ".prepare.json"  # finished shards of an interrupted preparation
 SCRATCH = ".scratch"  # folder for intermediate files of a preparation
+_LAYOUT = 2  # of STATE
 _MARGIN = 1.1  # of the estimate, that must be free on the disk
 
 
@@ -141,10 +142,11 @@ class _Progress:
 
     def __init__(self, out: Path, identity: dict[str, Any]) -> None:
         self._out, self._path = out, out / STATE
-        self.content: dict[str, Any] = {"identity": identity, "splits": {}, "complete": []}
+        start = {"layout": _LAYOUT, "identity": identity, "splits": {}, "complete": []}
+        self.content: dict[str, Any] = start
         if self._path.exists():
             before = json.loads(self._path.read_text())
-            if before["identity"] != identity:
+            if before.get("layout") != _LAYOUT or before["identity"] != identity:
                 raise DataError(
                     f"{out} holds an unfinished preparation of other raw files or versions",
                     fix="--force starts anew",

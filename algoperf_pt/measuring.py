@@ -5,6 +5,7 @@ As section A of the reference's figures was taken: the product is timed before a
 process with the same threads, and the peak of memory is counted from after the first product on.
 """
 
+import ctypes
 import gc
 import math
 import re
@@ -156,6 +157,7 @@ class Memory:
             torch.cuda.reset_peak_memory_stats()
             self.start = torch.cuda.memory_allocated() / _MB
         else:
+            _return_free_memory()
             self._counts = _reset_resident_peak()
             self.start = _resident("VmRSS")
 
@@ -176,6 +178,13 @@ def device_name(device: torch.device) -> str:
     text = path.read_text() if path.exists() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
     return found.group(1) if found else "unknown CPU"
+
+
+def _return_free_memory() -> None:
+    """To the system, so that what was measured before does not show here (glibc keeps it)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _reset_resident_peak() -> bool:

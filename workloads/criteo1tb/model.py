@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.roles import ParamType
 from workloads.criteo1tb.interaction import Interaction
 
@@ -35,6 +36,9 @@ class DLRM(nn.Module):
         use_resnet: residual layers, and the vectors themselves in place of their products.
         embedding_init_multiplier: the table starts uniform on (0, this); null: 1 / sqrt(rows).
         dropout_rate: before the output layer.
+
+    Raises:
+        ConfigError: layer norm in the residual variant, which has none.
     """
 
     def __init__(
@@ -49,13 +53,18 @@ class DLRM(nn.Module):
         dropout_rate: float = 0.0,
     ) -> None:
         super().__init__()
+        if use_resnet and use_layer_norm:
+            raise ConfigError(
+                "workload.model: use_resnet and use_layer_norm are both true",
+                expected="one of them: the residual variant has no layer norm",
+            )
         bottom, top = list(mlp_bottom_dims), list(mlp_top_dims)
         self.init_scale = embedding_init_multiplier or 1.0 / math.sqrt(vocab_size)
         self.table = Table(vocab_size, embed_dim)
-        self.embed_ln = nn.LayerNorm(embed_dim, _EPS) if use_layer_norm and not use_resnet else None
+        self.embed_ln = nn.LayerNorm(embed_dim, _EPS) if use_layer_norm else None
         self.interaction = None if use_resnet else Interaction(1 + SPARSE)
         mixed = SPARSE * embed_dim if use_resnet else Interaction.width(1 + SPARSE)
-        options: dict[str, Any] = {"residual": use_resnet, "norm": self.embed_ln is not None}
+        options: dict[str, Any] = {"residual": use_resnet, "norm": use_layer_norm}
         self.bot_mlp = nn.Sequential(*layers([DENSE, *bottom], **options))
         hidden = layers([bottom[-1] + mixed, *top[:-1]], dropout=dropout_rate, **options)
         self.top_mlp = nn.Sequential(*hidden)

@@ -156,7 +156,7 @@ def test_evaluation_sees_each_example_once(trainable, split):
     name, folder = trainable
     data = build(name, folder, "workload.eval_batch_size=64").data
     batches = list(data.eval_batches(split, Ranks(CPU)))
-    assert len({len(batch["targets"]) for batch in batches}) == 1
+    assert len({len(batch["targets"]) for batch in batches}) == (data.eval_rows(split) > 0)
     real = sum(int((b["weights"].reshape(len(b["weights"]), -1).sum(1) > 0).sum()) for b in batches)
     assert real == data.eval_rows(split)
 
@@ -196,4 +196,7 @@ def test_trains_to_its_target_and_not_without_learning(trainable, tmp_path):
     code, trial = run_inside(folder, tmp_path / "off", f"workload={name}", *still)
     found = result(trial)
     assert found["status"] == "budget"
-    assert found["time_to_target"] == {"validation": None, "test": None}
+    targets = found["targets"]
+    assert targets["validation"] is not None
+    for split, seconds in found["time_to_target"].items():
+        assert seconds is None or targets[split] is None, split  # no target is always reached

@@ -2,11 +2,13 @@
 
 import gc
 import json
+import signal
 import subprocess
 import sys
 import time
 import weakref
 
+import psutil
 import pytest
 import torch
 
@@ -120,6 +122,24 @@ def test_as_a_command():
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["what"] for line in done.stdout.splitlines()] == ["step", "eval"]
+
+
+@pytest.mark.slow
+def test_a_stop_leaves_nothing_behind(tmp_path):
+    """Neither the trial that was started nor the data that were made up for it."""
+    command = [sys.executable, "scripts/bench_workload.py", "--workload", "mnist_tiny", *FEW]
+    command += ["--what", "trial", "--steps", "1000000"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(TMPDIR=str(tmp_path)))
+    end = time.monotonic() + 90
+    while not list(tmp_path.glob("*/experiments/*/*/*/*/eval_measurements.csv")):
+        assert process.poll() is None and time.monotonic() < end, "no trial was started"
+        time.sleep(0.05)
+    (trial,) = psutil.Process(process.pid).children()
+    every = [trial, *trial.children(recursive=True)]
+    process.terminate()
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(every, timeout=30)[1]
+    assert not list(tmp_path.glob("*/data"))
 
 
 # ---- mistakes

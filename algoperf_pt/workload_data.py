@@ -116,9 +116,10 @@ class WorkloadData(L.LightningDataModule):
         """Number of examples that an evaluation of the split covers."""
         return self.num_examples["eval_train" if split == "train" else split]
 
-    def eval_index(self, split: str) -> Indices | None:
-        """Rows of the split's evaluated part in the order of its batches (`eval_rows` of them), or
-        None for all as they are stored.  Of the training split it is a fixed sample.
+    def eval_index(self, split: str) -> Any:
+        """Rows of the split's evaluated part in the order of its batches: `eval_rows` of them as an
+        array, or anything that gives them for an int64 array of places; None for all as they are
+        stored.  Of the training split it is a fixed sample.
         """
         count, n = self.num_examples["eval_train"], self.num_examples["train"]
         if split != "train" or count == n:

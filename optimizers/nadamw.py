@@ -17,7 +17,7 @@ Source: Dahl et al., arXiv 2306.07179 (this form, with Adam's plain bias correct
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,6 +26,8 @@ from torch.optim import Optimizer
 
 Tensors = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]  # parameters, g, m, v
 Kind = tuple[torch.device, torch.dtype, int]  # one update each: device, dtype, step number t
+
+_CACHED = 1 << 18  # elements of a part on a CPU: 1 MB of float32 each of p, g, m and v
 
 
 class NAdamW(Optimizer):
@@ -69,8 +71,9 @@ class NAdamW(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             update = _foreach_update if group["foreach"] else _plain_update
-            for (_, _, t), tensors in self._count_and_sort(group["params"]).items():
-                update(*tensors, t, group)
+            for (device, _, t), tensors in self._count_and_sort(group["params"]).items():
+                for part in _cached(tensors) if device.type == "cpu" else [tensors]:
+                    update(*part, t, group)
         return loss
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -107,6 +110,22 @@ class NAdamW(Optimizer):
         state["exp_avg"] = torch.zeros_like(p, memory_format=torch.preserve_format)
         state["exp_avg_sq"] = torch.zeros_like(p, memory_format=torch.preserve_format)
         return state
+
+
+def _cached(tensors: Tensors) -> Iterator[Tensors]:
+    """The same elements in parts that stay in a CPU's cache during an update, and whose temporary
+    is memory that the process already has.  Every operation is by element, so nothing else changes.
+    """
+    rest: Tensors = ([], [], [], [])
+    for same in zip(*tensors):
+        if same[0].numel() <= _CACHED or not all(t.is_contiguous() for t in same):
+            for kind, tensor in zip(rest, same):
+                kind.append(tensor)
+        else:
+            for p, g, m, v in zip(*(t.view(-1).split(_CACHED) for t in same)):
+                yield [p], [g], [m], [v]
+    if rest[0]:
+        yield rest
 
 
 def _foreach_update(

@@ -213,3 +213,24 @@ def test_sparse_gradient_is_refused_before_anything_changes() -> None:
 def test_bad_settings_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(tensors(), **changes)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (3, 700), (7, 40)])
+def test_parts_of_large_tensors_change_no_bit(monkeypatch, shape):
+    """On a CPU a large tensor is updated part by part."""
+
+    def trained(cached):
+        monkeypatch.setattr("optimizers.nadamw._CACHED", cached)
+        generator = torch.Generator().manual_seed(0)
+        tensors = [torch.randn(shape, generator=generator), torch.randn(5, generator=generator)]
+        tensors.append(torch.randn(40, 30, generator=generator).t())  # not contiguous
+        params = [torch.nn.Parameter(tensor) for tensor in tensors]
+        optimizer = NAdamW(params, lr=0.1, weight_decay=0.1)
+        for _ in range(3):
+            for p in params:
+                p.grad = torch.randn(p.shape, generator=generator)
+            optimizer.step()
+        return params
+
+    whole, parts = trained(10**9), trained(96)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts))

@@ -97,7 +97,7 @@ def test_help_and_configuration_are_shown(data):
     base = [sys.executable, str(ROOT / "train.py")]
     shown = subprocess.run([*base, "--help"], env=environment(), capture_output=True, text=True)
     assert shown.returncode == 0
-    for text in ("digits, mnist", "nadamw", "v05, v06, v10", "--config-dir"):
+    for text in ("digits, ", ", mnist, ", "nadamw", "v05, v06, v10", "--config-dir"):
         assert text in shown.stdout
     line = [*base, "workload=digits", "--cfg", "job", "--resolve"]
     shown = subprocess.run(line, env=environment(), capture_output=True, text=True)

@@ -40,6 +40,8 @@ class CriteoParity(Parity):
     tolerances = {
         "case0/eval_logits*": Tolerance(2e-6),  # float64 is nearer to ours than to theirs
         "case0/train_grad_norms": Tolerance(1e-4, EACH),
+        "case0/*_summed": Tolerance(1e-6),  # of about 5, where float32 counts by 5e-7
+        "case0/evalbatch": Tolerance(1e-6),
         "case0/*": Tolerance(1e-6, ABSOLUTE),  # losses
         "preprocess/inputs": Tolerance(2e-6, ABSOLUTE),  # the ids, also in it, are compared apart
     }

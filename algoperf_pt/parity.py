@@ -156,7 +156,8 @@ class Parity:
         for entry in self._compared():
             values = filled(entry)
             if values is not None:
-                self.tensor(entry["name"]).copy_(torch.from_numpy(np.asarray(values)))  # 0-d: scalars
+                array = np.asarray(values)  # numpy makes scalars of what has no dimensions
+                self.tensor(entry["name"]).copy_(torch.from_numpy(array))
         return self.workload
 
     def model_checks(self) -> Iterator[Check]:

@@ -28,6 +28,7 @@ Tensors = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]  # param
 Kind = tuple[torch.device, torch.dtype, int]  # one update each: device, dtype, step number t
 
 _CACHED = 1 << 18  # elements of a part on a CPU: 1 MB of float32 each of p, g, m and v
+_LARGE = 1 << 26  # elements of a part elsewhere: 256 MB for the temporary
 
 
 class NAdamW(Optimizer):
@@ -72,7 +73,7 @@ class NAdamW(Optimizer):
         for group in self.param_groups:
             update = _foreach_update if group["foreach"] else _plain_update
             for (device, _, t), tensors in self._count_and_sort(group["params"]).items():
-                for part in _cached(tensors) if device.type == "cpu" else [tensors]:
+                for part in _parts(tensors, _CACHED if device.type == "cpu" else _LARGE):
                     update(*part, t, group)
         return loss
 
@@ -112,17 +113,18 @@ class NAdamW(Optimizer):
         return state
 
 
-def _cached(tensors: Tensors) -> Iterator[Tensors]:
-    """The same elements in parts that stay in a CPU's cache during an update, and whose temporary
-    is memory that the process already has.  Every operation is by element, so nothing else changes.
+def _parts(tensors: Tensors, size: int) -> Iterator[Tensors]:
+    """The same elements, those of large tensors in parts: they stay in a CPU's cache during an
+    update, and the temporary needs no second table.  Every operation is by element, so nothing else
+    changes.
     """
     rest: Tensors = ([], [], [], [])
     for same in zip(*tensors):
-        if same[0].numel() <= _CACHED or not all(t.is_contiguous() for t in same):
+        if same[0].numel() <= size or not all(t.is_contiguous() for t in same):
             for kind, tensor in zip(rest, same):
                 kind.append(tensor)
         else:
-            for p, g, m, v in zip(*(t.view(-1).split(_CACHED) for t in same)):
+            for p, g, m, v in zip(*(t.view(-1).split(size) for t in same)):
                 yield [p], [g], [m], [v]
     if rest[0]:
         yield rest

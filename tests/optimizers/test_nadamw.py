@@ -217,7 +217,7 @@ def test_bad_settings_are_named(changes: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("shape", [(1000,), (3, 700), (7, 40)])
 def test_parts_of_large_tensors_change_no_bit(monkeypatch, shape):
-    """On a CPU a large tensor is updated part by part."""
+    """Large tensors are updated part by part."""
 
     def trained(cached):
         monkeypatch.setattr("optimizers.nadamw._CACHED", cached)

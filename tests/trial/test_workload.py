@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from algoperf_pt.errors import SubmissionError
+from algoperf_pt.integrity import all_finite
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.roles import ParamType, param_types
 from algoperf_pt.workload import EvalOutput, Workload
@@ -104,3 +105,13 @@ def test_roles_are_declared_by_the_owner():
     del Attention.param_roles
     with pytest.raises(SubmissionError, match="'0.qkv' of Attention has no declared role"):
         param_types(nn.Sequential(Attention()))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_not_finite_is_found_anywhere(value):
+    sound = [torch.ones(3, 4), torch.zeros(0), torch.tensor(2.0)]
+    assert all_finite(sound)
+    for place in (0, 777, 1000):
+        tensor = torch.linspace(-1, 1, 1001)
+        tensor[place] = value
+        assert not all_finite([*sound, tensor])

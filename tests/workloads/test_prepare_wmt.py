@@ -49,7 +49,7 @@ def sgm(number):
 
 
 def archives(folder, **changes):
-    """Small raw archives; `changes`: name of a member without its folder -> other bytes, or None."""
+    """Small raw archives; `changes`: a member without its folder -> other bytes, or None."""
     folder.mkdir()
     changes = {name.replace("__", "-").replace("_", "."): data for name, data in changes.items()}
     for archive in dict.fromkeys(corpus.archive for corpus in ALL):

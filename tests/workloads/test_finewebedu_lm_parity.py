@@ -1,5 +1,5 @@
-"""Would the golden numbers notice a network that is nearly right?  The folder itself is run by
-tests/scripts/test_parity.py."""
+"""The full-size network against the golden numbers; and would they notice one that is nearly
+right?"""
 
 import math
 
@@ -8,11 +8,21 @@ import torch
 from torch.nn.functional import silu
 
 from algoperf_pt.golden import Fixture
-from scripts.parity import make_parity
+from scripts.parity import main, make_parity
 from tests.support.runs import ROOT
 from workloads.finewebedu_lm import model
 
 FOLDER = ROOT / "tests" / "golden" / "finewebedu_lm"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_we_compute_what_the_reference_does(capsys):
+    """3.5 GB: tests/scripts/test_parity.py leaves folders of this size out."""
+    code = main(["--fixture", str(FOLDER)])
+    text = capsys.readouterr().out
+    assert code == 0, text
+    assert "0 failed" in text and "not checked: nothing" in text
 
 
 @pytest.fixture(scope="module")

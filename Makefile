@@ -1,8 +1,10 @@
 # The menu: make help.  Everything runs in .venv, which is made from requirements.txt when it is missing or older.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# SentencePiece's types are freed behind pytest's closing line, with a warning about them
+QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench parity clean
+.PHONY: help demo test test-fast lint format bench bench-workload parity clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,15 +20,18 @@ demo: .venv/done ## prepare real digits, train to the target on the CPU, print a
 	$(BIN)/python train.py workload=digits submission=nadamw trainer=cpu data.dir=demo/data experiment_dir=demo/experiments
 
 test: .venv/done ## the whole test suite
-	$(BIN)/python -m pytest
+	$(QUIET) $(BIN)/python -m pytest
 
 test-fast: .venv/done ## the tests that take less than five seconds each
-	$(BIN)/python -m pytest -m "not slow and not ddp"
+	$(QUIET) $(BIN)/python -m pytest -m "not slow and not ddp"
 
 lint: .venv/done ## style and types
 	$(BIN)/flake8
 	$(BIN)/isort --check --quiet .
 	$(BIN)/mypy
+
+bench-workload: .venv/done ## a workload's speed: make bench-workload W=cifar
+	$(BIN)/python scripts/bench_workload.py --workload $(W) --what step eval loader trial
 
 bench: .venv/done ## our cost per step, time to an error and to the first step, memory
 	$(BIN)/python scripts/bench_overhead.py

@@ -153,12 +153,17 @@ class Parity:
     @torch.no_grad()
     def fill(self) -> Workload:
         """Write the weights of the recipe; returns the workload."""
-        for entry in self._compared():
-            values = filled(entry)
-            if values is not None:
-                array = np.asarray(values)  # numpy makes scalars of what has no dimensions
-                self.tensor(entry["name"]).copy_(torch.from_numpy(array))
+        for name, values in self._filling.items():
+            self.tensor(name).copy_(values)
         return self.workload
+
+    @cached_property
+    def _filling(self) -> dict[str, Tensor]:
+        """Tensor of the reference -> its values by the recipe, where it has one."""
+        made = {entry["name"]: filled(entry) for entry in self._compared()}
+        # numpy makes scalars of what has no dimensions
+        arrays = {name: np.asarray(values) for name, values in made.items() if values is not None}
+        return {name: torch.from_numpy(values) for name, values in arrays.items()}
 
     def model_checks(self) -> Iterator[Check]:
         """Number and shapes of parameters, roles, and the settings of normalisation layers."""

@@ -39,10 +39,8 @@ def summary_table(folder: Path, result: dict[str, Any]) -> Table:
             table.add_row(f"time to {split} target", _time_text(result, split))
     if result.get("last"):
         metric = result["metric"]
-        last = ", ".join(
-            f"{s} {result['last'].get(f'{s}/{metric}', float('nan')):.4f}"
-            for s in ("validation", "test")
-        )
+        values = {s: result["last"].get(f"{s}/{metric}") for s in ("validation", "test")}
+        last = ", ".join(f"{s} {v:.4f}" for s, v in values.items() if v is not None)
         table.add_row(f"last {metric}", last)
         table.add_row("steps", str(result["step"]))
         table.add_row("timed", f"{result['elapsed']:.2f} s of {result['budget']:.0f} s")

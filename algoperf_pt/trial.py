@@ -219,8 +219,8 @@ class Trial:
         state = self.workload.model.state_dict()
         self.judge.model.load_state_dict(state)
         if self.ranks.world > 1:
-            for buffer in self.judge.model.buffers():
-                if buffer.is_floating_point():
+            for name, buffer in self.judge.model.named_buffers():
+                if name in state and buffer.is_floating_point():  # not constants, loaded by nobody
                     self.ranks.sum_(buffer).div_(self.ranks.world)
 
     def _evaluate_for_submission(self, split: str) -> dict[str, float]:

@@ -86,6 +86,7 @@ class CriteoParity(Parity):
         """Once: nothing here changes the weights, and half a billion sines take a while."""
         if not self._filled:
             super().fill()
+            del self._filling  # two gigabytes
             self._filled = True
         return self.workload
 

@@ -125,10 +125,14 @@ class WmtParity(Parity):
 
     def eval_sum(self, case: str, part: str) -> Tensor:
         """A sum of the evaluation step."""
-        name = {"loss": "loss", "accuracy": "hits", "denominator": "tokens"}[part]
+        return self.sums[case][{"loss": "loss", "accuracy": "hits", "denominator": "tokens"}[part]]
+
+    @cached_property
+    def sums(self) -> dict[str, dict[str, Tensor]]:
+        """What the evaluation step adds up over the tokens of both cases."""
+        workload = self.fill().eval()
         with torch.no_grad():
-            sums: dict[str, Tensor] = self.fill().eval().token_sums(self.model_batch(case))
-        return sums[name]
+            return {case: workload.token_sums(self.model_batch(case)) for case in "up"}
 
     @cached_property
     def training(self) -> dict[str, dict[str, Any]]:

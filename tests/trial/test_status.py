@@ -94,7 +94,7 @@ def test_work_while_the_clock_stands_is_caught(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(workload.MnistWorkload, "evaluate", slow)
     for name in ("BusyThread", "BusyProcess"):
-        code, folder = run_inside(data, tmp_path / name, "workload.eval_batch_size=1", *submission(name), *SOON)
+        code, folder = run_inside(data, tmp_path / name, *submission(name), *SOON)
         assert result(folder)["status"] == "integrity_error", name
         assert "while the clock stood" in result(folder)["message"]
 

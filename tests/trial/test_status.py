@@ -21,6 +21,7 @@ from tests.support.runs import (
     run_inside,
     wait_for,
 )
+from tests.support.submissions import BusyThread
 
 FOLDER = "nadamw/study_0/digits/trial_1"
 SOON = ("eval_every_steps=5", "max_steps=20")
@@ -94,7 +95,10 @@ def test_work_while_the_clock_stands_is_caught(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(workload.MnistWorkload, "evaluate", slow)
     for name in ("BusyThread", "BusyProcess"):
-        code, folder = run_inside(data, tmp_path / name, *submission(name), *SOON)
+        try:
+            code, folder = run_inside(data, tmp_path / name, *submission(name), *SOON)
+        finally:
+            BusyThread.quit.set()
         assert result(folder)["status"] == "integrity_error", name
         assert "while the clock stood" in result(folder)["message"]
 

@@ -29,7 +29,7 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 # The evaluated part of the training split is the same in every trial, so its numbers can be
 # compared.
-_EVAL_TRAIN_SEED = 20230612
+EVAL_TRAIN_SEED = 20230612
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class WorkloadData(L.LightningDataModule):
         count, n = self.num_examples["eval_train"], self.num_examples["train"]
         if split != "train" or count == n:
             return None
-        order = Order(n, count, _EVAL_TRAIN_SEED, 0, 1)
+        order = Order(n, count, EVAL_TRAIN_SEED, 0, 1)
         rows: Indices = order.indices(0)
         return rows
 

@@ -61,6 +61,10 @@ class Order:
         """Rows [global batch / world] of this rank at a step (0-based)."""
         epoch, number = divmod(step, self.steps_per_epoch)
         places = np.arange(number * self.batch + self.rank, (number + 1) * self.batch, self.world)
+        return self.rows(epoch, places)
+
+    def rows(self, epoch: int, places: Indices) -> Indices:
+        """Rows at ascending places of an epoch's order; override it for another order."""
         if self.n > _IN_MEMORY:
             return feistel(places, self.n, derive(self.seed, "epoch", epoch))
         return self._permutation(epoch)[places]

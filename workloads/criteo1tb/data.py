@@ -10,12 +10,9 @@ from torch import Tensor
 
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.seeds import derive
-from algoperf_pt.workload_data import Indices, WorkloadData
+from algoperf_pt.workload_data import EVAL_TRAIN_SEED, Indices, WorkloadData
 from workloads.criteo1tb.order import BlockOrder, Stretches
 from workloads.criteo1tb.parse import FIELDS
-
-# The evaluated part of the training split is the same in every trial.
-_EVAL_TRAIN_SEED = 20230612
 
 
 class CriteoData(WorkloadData):
@@ -50,5 +47,5 @@ class CriteoData(WorkloadData):
         """
         if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
             return None
-        seed = derive(_EVAL_TRAIN_SEED, "epoch", 0)
+        seed = derive(EVAL_TRAIN_SEED, "epoch", 0)
         return Stretches(self.num_examples["train"], self.block_rows, seed)

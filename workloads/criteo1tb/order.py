@@ -58,10 +58,8 @@ class BlockOrder(Order):
         self.length = length
         self._stretches: tuple[int, Stretches] | None = None
 
-    def indices(self, step: int) -> Indices:
-        """Rows [global batch / world] of this rank at a step (0-based)."""
-        epoch, number = divmod(step, self.steps_per_epoch)
-        places = np.arange(number * self.batch + self.rank, (number + 1) * self.batch, self.world)
+    def rows(self, epoch: int, places: Indices) -> Indices:
+        """Rows of the stretches that lie at these places."""
         if self._stretches is None or self._stretches[0] != epoch:
             seed = derive(self.seed, "epoch", epoch)
             self._stretches = epoch, Stretches(self.n, self.length, seed)

@@ -33,6 +33,7 @@ class WmtData(WorkloadData):
         super().__init__(**common)
         self.max_length = max_length
         self._tables: dict[str, "_Table"] = {}
+        self._eval_index: dict[str, Indices] = {}
         self._vocabulary: Vocabulary | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,10 +80,12 @@ class WmtData(WorkloadData):
         """Pairs by the length of the source: equal lengths meet in a batch, and dealing them out
         one by one gives every rank the same work.
         """
-        table, chosen = self.table(split), super().eval_index(split)
-        short = table.short if chosen is None else chosen[table.is_short[chosen]]
-        found: Indices = short[np.lexsort((short, *table.lengths[short].T[::-1]))]
-        return found
+        if split not in self._eval_index:
+            table, chosen = self.table(split), super().eval_index(split)
+            short = table.short if chosen is None else chosen[table.is_short[chosen]]
+            order = np.lexsort((short, *table.lengths[short].T[::-1]))
+            self._eval_index[split] = short[order]
+        return self._eval_index[split]
 
     def _tokens(self, split: str, pairs: Indices, counts: Indices) -> list[Indices]:
         """The first `counts` [B, 2] ids of both sides, all rows behind one another."""

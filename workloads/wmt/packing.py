@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from algoperf_pt.data.order import check_divisible
-from algoperf_pt.data.reader import Indices
+from algoperf_pt.data.reader import Indices, ranges
 from algoperf_pt.errors import ConfigError
 from algoperf_pt.seeds import derive
 
@@ -88,8 +88,7 @@ class PackedOrder:
         first = (step - self._first_step[epoch]) * self._batch
         numbers = np.arange(first + self._rank, first + self._batch, self._world)
         begins, counts = starts[numbers], starts[numbers + 1] - starts[numbers]
-        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        return order[np.repeat(begins, counts) + within], np.repeat(np.arange(len(numbers)), counts)
+        return order[ranges(begins, counts)], np.repeat(np.arange(len(numbers)), counts)
 
     def _epoch_of(self, step: int) -> int:
         while step >= self._first_step[-1]:

@@ -59,12 +59,16 @@ class Preparer(ABC):
         return ("",)
 
     def unit_samples(self, split: str, raw: Path, unit: str) -> Iterator[Sample]:
-        """The samples of one stretch; override together with `units`."""
+        """The samples of one stretch; override together with `units`, in place of `samples`."""
         return self.samples(split, raw)
 
-    @abstractmethod
     def samples(self, split: str, raw: Path) -> Iterator[Sample]:
-        """The samples of a split, in the order in which they are stored."""
+        """The samples of a split that is made in one stretch, in the order in which they are
+        stored.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define samples, or units and unit_samples"
+        )
 
     @abstractmethod
     def estimate_bytes(self, raw: Path) -> int:

@@ -243,9 +243,6 @@ class Ragged(Preparer):
     def units(self, split, raw):
         return ("day_0", "day_1", "day_2")
 
-    def samples(self, split, raw):
-        raise AssertionError("unit_samples is asked instead")
-
     def unit_samples(self, split, raw, unit):
         self.made.append(unit)
         for number in range(3):
@@ -306,3 +303,15 @@ def test_neighbouring_rows_are_read_at_once(toy, monkeypatch):
     wanted = np.arange(1, 40, 3)  # every third row, as one of three ranks takes them
     found = reader.read_rows(wanted, "id").copy().view(np.int32).ravel()
     assert np.array_equal(found, wanted) and len(calls) == 8  # one a member
+
+
+def test_a_preparer_without_samples_says_what_to_define(tmp_path, raw):
+    class Empty(Preparer):
+        name = "empty"
+        raw_files = (RawFile("raw.txt"),)
+
+        def estimate_bytes(self, raw):
+            return 0
+
+    with pytest.raises(NotImplementedError, match="Empty must define samples, or units"):
+        prepare(Empty(), raw, tmp_path / "out", quiet=True)

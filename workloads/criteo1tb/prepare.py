@@ -84,10 +84,6 @@ class CriteoPreparer(Preparer):
         for number, block in enumerate(_blocks(pieces)):
             yield Sample(f"{day:02d}-{number:06d}", {"row": block.tobytes()}, len(block))
 
-    def samples(self, split: str, raw: Path) -> Iterator[Sample]:
-        for unit in self.units(split, raw):
-            yield from self.unit_samples(split, raw, unit)
-
 
 def _blocks(pieces: Iterator[Rows]) -> Iterator[Rows]:
     """float32 [65536, 40] (the last one shorter) from pieces of any length."""

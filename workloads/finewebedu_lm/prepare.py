@@ -113,10 +113,6 @@ class FinewebEduPreparer(Preparer):
         last = min(first + self.samples_per_shard, self.members(split))
         return (self._member(split, number) for number in range(first, last))
 
-    def samples(self, split: str, raw: Path) -> Iterator[Sample]:
-        for unit in self.units(split, raw):
-            yield from self.unit_samples(split, raw, unit)
-
     def _member(self, split: str, number: int) -> Sample:
         first = number * _BLOCK
         last = min(first + _BLOCK, self.windows[split])

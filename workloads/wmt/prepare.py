@@ -95,9 +95,6 @@ class WmtPreparer(Preparer):
             yield self._member(f"{unit}_{number:06d}", block)
             number += 1
 
-    def samples(self, split: str, raw: Path) -> Iterator[Sample]:
-        return chain(*(self.unit_samples(split, raw, unit) for unit in self.units(split, raw)))
-
     def _member(self, key: str, block: Sequence[tuple[int, bytes, bytes]]) -> Sample:
         sides = [self._vocabulary.encode([row[side].decode() for row in block]) for side in (1, 2)]
         ids = [np.array(side[:_LONGEST], np.uint16) for pair in zip(*sides) for side in pair]

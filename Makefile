@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # SentencePiece's types are freed behind pytest's closing line, with a warning about them
 QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
+# two at a time: half the suite waits for processes that it starts
+TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint format bench bench-workload parity clean
 
@@ -20,10 +22,10 @@ demo: .venv/done ## prepare real digits, train to the target on the CPU, print a
 	$(BIN)/python train.py workload=digits submission=nadamw trainer=cpu data.dir=demo/data experiment_dir=demo/experiments
 
 test: .venv/done ## the whole test suite
-	$(QUIET) $(BIN)/python -m pytest
+	$(QUIET) $(BIN)/python -m pytest $(TWO)
 
 test-fast: .venv/done ## the tests that take less than five seconds each
-	$(QUIET) $(BIN)/python -m pytest -m "not slow and not ddp"
+	$(QUIET) $(BIN)/python -m pytest $(TWO) -m "not slow and not ddp"
 
 lint: .venv/done ## style and types
 	$(BIN)/flake8

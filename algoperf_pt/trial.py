@@ -278,7 +278,11 @@ class Trial:
             "records": self.records.state_dict(),
             "stop_reason": self.stop_reason,
         }
-        own = {"random": random_state(), "submission": self.submission.rank_state_dict()}
+        own = {
+            "random": random_state(),
+            "submission": self.submission.rank_state_dict(),
+            "statistics": self.workload.statistics(),
+        }
         self.checkpoints.save(self.step, shared, own, self.ranks)
 
     def load_checkpoint(self, timed_when_killed: float) -> bool:
@@ -289,6 +293,7 @@ class Trial:
             return False
         shared, own = loaded
         self.workload.model.load_state_dict(shared["model"])
+        self.workload.load_statistics(own["statistics"])
         self.submission.load_state_dict(shared["submission"])
         self.submission.load_rank_state_dict(own["submission"])
         self.clock.load_state_dict(shared["clock"])

@@ -150,6 +150,17 @@ class Workload(L.LightningModule):
     def configure_optimizers(self) -> None:
         """None: the submission owns its optimizers."""
 
+    def statistics(self) -> list[dict[str, Tensor]]:
+        """Running statistics of the batch norms, which under DDP are each rank's own."""
+        return [dict(module.named_buffers()) for module in self._batch_norms]
+
+    @torch.no_grad()
+    def load_statistics(self, statistics: list[dict[str, Tensor]]) -> None:
+        """Put back what `statistics` gave."""
+        for module, buffers in zip(self._batch_norms, statistics, strict=True):
+            for name, buffer in module.named_buffers():
+                buffer.copy_(buffers[name])
+
     def _set_dropout(self, rate: float | None) -> None:
         for module, default in zip(self._dropouts, self._default_rates):
             wanted = default if rate is None else rate

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.index import DataIndex
 from algoperf_pt.data.loader import batches
 from algoperf_pt.data.order import Order, eval_plan
@@ -78,14 +79,20 @@ class WorkloadData(L.LightningDataModule):
         return self._readers[split]
 
     @abstractmethod
-    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """Read and collate rows of a split; also runs in loader workers.
 
         Args:
             split: "train", "validation" or "test".
             indices: [B] rows, in batch order.
-            augment: seed of this batch's random augmentation; None in evaluations.
+            augment: randomness of this batch's augmentation; None in evaluations.
         """
+
+    def finish(self, batch: Batch) -> Batch:
+        """What is left to do to a batch once it is on the device (normalise, mix): override it, so
+        that small types travel and the device does the arithmetic.  Runs in the trial's process.
+        """
+        return batch
 
     def train_batches(
         self, global_batch_size: int, seed: int, ranks: Ranks, start: int = 0
@@ -94,7 +101,8 @@ class WorkloadData(L.LightningDataModule):
         device.
         """
         order = self.train_order(global_batch_size, seed, ranks)
-        return self._stream(_TrainBatch(self, order, seed, ranks.rank), start, None, ranks)
+        make = _TrainBatch(self, order, seed, ranks.rank, ranks.world)
+        return self._stream(make, start, None, ranks)
 
     def train_order(self, global_batch_size: int, seed: int, ranks: Ranks) -> Any:
         """Which rows make up the batch of a step.  Override it, and `train_batch` where that takes
@@ -103,7 +111,7 @@ class WorkloadData(L.LightningDataModule):
         n = self.num_examples["train"]
         return Order(n, global_batch_size, seed, ranks.rank, ranks.world)
 
-    def train_batch(self, order: Any, step: int, augment: int) -> dict[str, Tensor]:
+    def train_batch(self, order: Any, step: int, augment: Augment) -> dict[str, Tensor]:
         """This rank's batch of a step; also runs in loader workers."""
         return self.build("train", order.indices(step), augment)
 
@@ -131,17 +139,21 @@ class WorkloadData(L.LightningDataModule):
     def _stream(self, make: Any, start: int, stop: int | None, ranks: Ranks) -> Iterator[Batch]:
         cuda = ranks.device.type == "cuda"
         host = batches(make, start, stop, self.loading.workers, self.loading.prefetch, cuda)
-        return _to_device(host, ranks.device) if cuda else host
+        there = _to_device(host, ranks.device) if cuda else host
+        return map(self.finish, there)
 
     def _check_counts(self) -> None:
         for split in ("train", "validation", "test"):
             found, expected = self.index.rows(split), self.num_examples[split]
             if found != expected:
+                left_out = len(self.index.left_out(split)) if found else 0
+                note = f"; {left_out} unreadable ones were left out" if left_out else ""
+                own = f", or workload.num_examples.{split}={found} for these" if left_out else ""
                 raise DataError(
-                    f"split {split!r} holds {found} examples",
+                    f"split {split!r} holds {found} examples{note}",
                     expected=f"{expected} (workload.num_examples.{split})",
                     where=str(self.root / "index.json"),
-                    fix="prepare the data again from complete raw files (--force)",
+                    fix=f"prepare the data again from complete raw files (--force){own}",
                 )
 
 
@@ -153,11 +165,13 @@ def _to_device(host: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
 class _TrainBatch:
     """Step -> batch; picklable, because loader workers call it."""
 
-    def __init__(self, data: WorkloadData, order: Any, seed: int, rank: int) -> None:
-        self.data, self.order, self.seed, self.rank = data, order, seed, rank
+    def __init__(
+        self, data: WorkloadData, order: Any, seed: int, rank: int, world: int
+    ) -> None:
+        self.data, self.order, self.seed, self.rank, self.world = data, order, seed, rank, world
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        augment = derive(self.seed, "augment", step, self.rank)
+        augment = Augment(derive(self.seed, "augment", step), self.rank, self.world)
         batch = self.data.train_batch(self.order, step, augment)
         batch.setdefault("weights", torch.ones(len(batch["targets"])))
         return batch

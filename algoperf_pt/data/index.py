@@ -78,6 +78,11 @@ class DataIndex:
         """Examples in a split; 0 if the dataset has no such split."""
         return int(self.content["splits"].get(split, {}).get("rows", 0))
 
+    def left_out(self, split: str) -> list[dict[str, str]]:
+        """Name and reason of each raw sample that could not be read and is not in the split."""
+        found: list[dict[str, str]] = self._split(split).get("left_out", [])
+        return found
+
     def shards(self, split: str) -> list[Path]:
         """The split's files."""
         return [self.root / shard["name"] for shard in self._split(split)["shards"]]

@@ -19,15 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from algoperf_pt.data.download import download
 from algoperf_pt.data.index import FORMAT, JSON_NAME, NPZ_NAME, DataIndex, sha256
-from algoperf_pt.data.preparer import Preparer
+from algoperf_pt.data.prepare_state import PLACES, STATE, PrepareState
+from algoperf_pt.data.preparer import Preparer, Unreadable
 from algoperf_pt.data.shards import Sample, write_shard
 from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
 from algoperf_pt.instantiate import instantiate
 from algoperf_pt.records import write_atomically
 
-STATE = ".prepare.json"  # finished shards of an interrupted preparation
 SCRATCH = ".scratch"  # folder for intermediate files of a preparation
-_LAYOUT = 2  # of STATE
 _MARGIN = 1.1  # of the estimate, that must be free on the disk
 
 
@@ -52,7 +51,7 @@ def prepare(
         )
         return done
     _check_disk(preparer.estimate_bytes(raw), out, console)
-    state = _Progress(out, identity)
+    state = PrepareState(out, identity)
     scratch = out / SCRATCH
     scratch.mkdir(exist_ok=True)
     preparer.begin(raw, out, scratch)
@@ -68,7 +67,7 @@ def _write_split(
     split: str,
     raw: Path,
     out: Path,
-    state: "_Progress",
+    state: PrepareState,
     console: Console,
     quiet: bool,
 ) -> None:
@@ -90,7 +89,7 @@ def _write_split(
         for unit in preparer.units(split, raw):
             if not state.complete(split, unit):
                 _write_unit(preparer, split, raw, unit, out, state, advance)
-    _check_rows(preparer, split, sum(shard["rows"] for shard in state.shards(split)))
+    _check_rows(preparer, split, state)
     state.close(split)
 
 
@@ -100,14 +99,16 @@ def _write_unit(
     raw: Path,
     unit: str,
     out: Path,
-    state: "_Progress",
+    state: PrepareState,
     advance: Callable[[], None],
 ) -> None:
     """The shards of one stretch of a split; goes on after those that are there."""
     made = sum(s["members"] for s in state.shards(split) if s["unit"] == unit)
-    samples = preparer.unit_samples(split, raw, unit)
-    for _ in islice(samples, made):  # made before the interruption
+    every = preparer.unit_samples(split, raw, unit)
+    before = (sample for sample in every if isinstance(sample, Sample))
+    for _ in islice(before, made):  # made before the interruption, as what was left out there
         pass
+    samples = _readable(every, split, state, preparer.max_corrupt)
 
     def counted(part: Iterator[Sample]) -> Iterator[Sample]:
         for sample in part:
@@ -122,14 +123,25 @@ def _write_unit(
     state.close(split, unit)
 
 
+def _readable(
+    samples: Iterator[Sample | Unreadable], split: str, state: PrepareState, limit: int
+) -> Iterator[Sample]:
+    for sample in samples:
+        if isinstance(sample, Sample):
+            yield sample
+        else:
+            state.leave_out(split, sample, limit)
+
+
 def _prepend(first: Sample, rest: Iterator[Sample]) -> Iterator[Sample]:
     yield first
     yield from rest
 
 
-def _check_rows(preparer: Preparer, split: str, rows: int) -> None:
-    expected = preparer.expected_rows(split)
-    if rows == 0 or (expected is not None and rows != expected):
+def _check_rows(preparer: Preparer, split: str, state: PrepareState) -> None:
+    expected, left_out = preparer.expected_rows(split), len(state.left_out(split))
+    rows = sum(shard["rows"] for shard in state.shards(split))
+    if rows == 0 or (expected is not None and rows + left_out != expected):
         raise DataError(
             f"the raw files of {preparer.name} hold {rows} examples for the split {split!r}",
             expected=str(expected if expected is not None else "at least 1"),
@@ -137,56 +149,9 @@ def _check_rows(preparer: Preparer, split: str, rows: int) -> None:
         )
 
 
-class _Progress:
-    """Which shards are finished; written after each, so a kill costs one shard at the most."""
-
-    def __init__(self, out: Path, identity: dict[str, Any]) -> None:
-        self._out, self._path = out, out / STATE
-        start = {"layout": _LAYOUT, "identity": identity, "splits": {}, "complete": []}
-        self.content: dict[str, Any] = start
-        if self._path.exists():
-            before = json.loads(self._path.read_text())
-            if before.get("layout") != _LAYOUT or before["identity"] != identity:
-                raise DataError(
-                    f"{out} holds an unfinished preparation of other raw files or versions",
-                    fix="--force starts anew",
-                )
-            self.content = before
-
-    def shards(self, split: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.content["splits"].setdefault(split, [])
-        return found
-
-    def complete(self, split: str, unit: str | None = None) -> bool:
-        """Whether a split, or one of its units, is done."""
-        return [split, unit] in self.content["complete"]
-
-    def add(self, split: str, entry: dict[str, Any], arrays: dict[str, Any]) -> None:
-        np.savez(self._arrays_path(entry["name"]), **arrays)
-        self.shards(split).append(entry)
-        self._save()
-
-    def close(self, split: str, unit: str | None = None) -> None:
-        self.content["complete"].append([split, unit])
-        self._save()
-
-    def arrays(self, name: str) -> dict[str, Any]:
-        with np.load(self._arrays_path(name), allow_pickle=False) as file:
-            return dict(file)
-
-    def remove(self) -> None:
-        for path in self._out.glob(".*.places.npz"):
-            path.unlink()
-        self._path.unlink()
-
-    def _arrays_path(self, name: str) -> Path:
-        return self._out / f".{name}.places.npz"
-
-    def _save(self) -> None:
-        write_atomically(self._path, json.dumps(self.content))
-
-
-def _write_index(preparer: Preparer, out: Path, identity: dict[str, Any], state: _Progress) -> None:
+def _write_index(
+    preparer: Preparer, out: Path, identity: dict[str, Any], state: PrepareState
+) -> None:
     """index.npz, then index.json: a folder without index.json is not prepared."""
     arrays: dict[str, Any] = {}
     splits: dict[str, Any] = {}
@@ -208,6 +173,8 @@ def _write_index(preparer: Preparer, out: Path, identity: dict[str, Any], state:
             "parts": parts,
             "shards": [{k: v for k, v in s.items() if k not in ("parts", "unit")} for s in shards],
         }
+        if state.left_out(split):
+            splits[split]["left_out"] = state.left_out(split)
     np.savez(out / NPZ_NAME, **arrays)
     content = {"format": FORMAT, **identity, "splits": splits, "npz_sha256": sha256(out / NPZ_NAME)}
     if preparer.assets:
@@ -261,7 +228,7 @@ def _clear(out: Path, assets: tuple[str, ...]) -> None:
     shutil.rmtree(out / SCRATCH, ignore_errors=True)
     for name in assets:
         (out / name).unlink(missing_ok=True)
-    for pattern in ("*.tar", ".*.partial", ".*.places.npz", JSON_NAME, NPZ_NAME, STATE):
+    for pattern in ("*.tar", ".*.partial", PLACES.format("*"), JSON_NAME, NPZ_NAME, STATE):
         for path in out.glob(pattern):
             path.unlink()
 
@@ -271,7 +238,8 @@ def _mb(count: int) -> str:
 
 
 def find_preparer(name: str) -> Preparer:
-    """The preparer that conf/workload/<name>.yaml names.
+    """The preparer that conf/workload/<name>.yaml names, or that of a workload whose dataset has
+    this name.
 
     Raises:
         ConfigError: no such workload; lists the choices.
@@ -279,11 +247,19 @@ def find_preparer(name: str) -> Preparer:
     folder = Path(str(files("conf"))) / "workload"
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        choices = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise ConfigError(f"there is no workload {name!r}", expected=f"one of {', '.join(choices)}")
+        path = _user_of(name, folder)
     found = instantiate(OmegaConf.to_container(_prepare_node(path)))  # type: ignore[arg-type]
     assert isinstance(found, Preparer)
     return found
+
+
+def _user_of(dataset: str, folder: Path) -> Path:
+    paths = sorted(folder.glob("*.yaml"))
+    for path in paths:
+        if OmegaConf.select(OmegaConf.load(path), "data.dataset") == dataset:
+            return path
+    choices = ", ".join(path.stem for path in paths)
+    raise ConfigError(f"there is no workload or dataset {dataset!r}", expected=f"one of {choices}")
 
 
 def _prepare_node(path: Path) -> Any:
@@ -296,7 +272,7 @@ def _prepare_node(path: Path) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """algoperf-prepare NAME [--raw DIR] --out DIR [--download] [--force] [--verify]."""
+    """algoperf-prepare NAME --out DIR [--raw DIR] and options; see --help."""
     parser = argparse.ArgumentParser("algoperf-prepare", description=__doc__)
     parser.add_argument("name", help="workload, e.g. digits")
     parser.add_argument("--raw", type=Path, help="folder with the raw files as downloaded")
@@ -305,6 +281,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--download", action="store_true", help="fetch the raw files into --raw first"
+    )
+    parser.add_argument(
+        "--max-corrupt",
+        type=int,
+        default=0,
+        metavar="N",
+        help="leave out up to N unreadable samples (0: stop at the first); index.json names them",
     )
     parser.add_argument("--force", action="store_true", help="prepare anew, whatever --out holds")
     parser.add_argument(
@@ -320,6 +303,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     preparer = find_preparer(options.name)
+    preparer.max_corrupt = options.max_corrupt
     out = options.out.expanduser()
     raw = options.raw.expanduser() if options.raw else preparer.raw_folder()
     if options.download:
@@ -331,6 +315,9 @@ def _run(options: argparse.Namespace) -> None:
     else:
         raise ConfigError(f"where are the raw files of {preparer.name}?", fix="--raw FOLDER")
     print("  ".join(f"{split}: {index.rows(split)} examples" for split in index.splits))
+    for split in index.splits:
+        for sample in index.left_out(split):
+            print(f"left out of {split}: {sample['name']}: {sample['reason']}")
     if options.verify:
         problems = index.verify()
         if problems:

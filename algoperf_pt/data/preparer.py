@@ -28,6 +28,21 @@ class RawFile:
     bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands among the samples for a raw sample that cannot be read (a corrupt picture, say).
+
+    It ends the preparation, unless the user lets up to `Preparer.max_corrupt` of them be left out.
+
+    Args:
+        name: of the raw sample, so that a user finds it.
+        reason: what is wrong with it.
+    """
+
+    name: str
+    reason: str
+
+
 class Preparer(ABC):
     """Raw files in, samples out.  Subclass it in workloads/<name>/prepare.py.
 
@@ -41,6 +56,7 @@ class Preparer(ABC):
     samples_per_shard: int = 10_000
     raw_files: tuple[RawFile, ...] = ()
     assets: tuple[str, ...] = ()  # files that `begin` leaves beside the shards (a vocabulary, say)
+    max_corrupt: int = 0  # unreadable samples that may be left out, of all splits together
 
     def begin(self, raw: Path, out: Path, scratch: Path) -> None:
         """Work on all raw files that goes before the splits.  Called again after an interruption:
@@ -58,13 +74,13 @@ class Preparer(ABC):
         """
         return ("",)
 
-    def unit_samples(self, split: str, raw: Path, unit: str) -> Iterator[Sample]:
+    def unit_samples(self, split: str, raw: Path, unit: str) -> Iterator[Sample | Unreadable]:
         """The samples of one stretch; override together with `units`, in place of `samples`."""
         return self.samples(split, raw)
 
-    def samples(self, split: str, raw: Path) -> Iterator[Sample]:
+    def samples(self, split: str, raw: Path) -> Iterator[Sample | Unreadable]:
         """The samples of a split that is made in one stretch, in the order in which they are
-        stored.
+        stored; `Unreadable` in the place of one that cannot be read.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must define samples, or units and unit_samples"

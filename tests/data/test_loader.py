@@ -66,4 +66,5 @@ def test_a_killed_worker_is_named():
     )
     line = [sys.executable, "-c", code]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
-    assert "DataError a loader worker died" in done.stdout or "DataLoader worker" in done.stdout
+    named = "DataError a loader worker died" in done.stdout or "DataLoader worker" in done.stdout
+    assert named, done.stdout + done.stderr

@@ -8,7 +8,7 @@ import webdataset as wds
 
 from algoperf_pt.data.index import DataIndex
 from algoperf_pt.data.prepare import find_preparer, main, prepare
-from algoperf_pt.data.preparer import Preparer, RawFile
+from algoperf_pt.data.preparer import Preparer, RawFile, Unreadable
 from algoperf_pt.data.reader import ShardReader
 from algoperf_pt.data.shards import Sample
 from algoperf_pt.errors import ConfigError, DataError
@@ -125,6 +125,46 @@ def test_fewer_examples_than_expected_are_refused(raw, tmp_path):
     assert not (tmp_path / "out" / "index.json").exists()
 
 
+class Corrupt(Toy):
+    """Toy, of whose texts two cannot be read."""
+
+    bad = (2, 5)
+
+    def samples(self, split, raw):
+        for number, sample in enumerate(super().samples(split, raw)):
+            unreadable = split == "train" and number in self.bad
+            yield Unreadable(f"text_{number}", "it is cut short") if unreadable else sample
+
+    def expected_rows(self, split):
+        return 40 if split == "test" else 40 - 4 * len(self.bad)  # each holds 5 and counts as 1
+
+
+def test_an_unreadable_sample_ends_the_preparation_and_is_named(raw, tmp_path):
+    with pytest.raises(DataError, match="text_2 cannot be read: it is cut short") as caught:
+        prepare(Corrupt(), raw, tmp_path / "out", quiet=True)
+    assert "--max-corrupt N" in caught.value.fix
+    some = Corrupt()
+    some.max_corrupt = 1
+    with pytest.raises(DataError, match="text_5 .*at most 1 .* number 2"):
+        prepare(some, raw, tmp_path / "out", quiet=True)
+
+
+@pytest.mark.parametrize("where", [None, ("train", 1), ("train", 4), ("train", 7), ("test", 1)])
+def test_as_many_unreadable_samples_as_stated_are_left_out_and_listed(raw, tmp_path, where):
+    out, some = tmp_path / "out", Corrupt()
+    some.max_corrupt, some.stop_after = 2, where
+    if where:
+        with pytest.raises(KeyboardInterrupt):
+            prepare(some, raw, out, quiet=True)
+        some.stop_after = None
+    index = prepare(some, raw, out, quiet=True)
+    listed = [{"name": f"text_{n}", "reason": "it is cut short"} for n in Corrupt.bad]
+    assert index.left_out("train") == listed and index.left_out("test") == []
+    assert index.rows("train") == 30 and index.rows("test") == 40
+    rows = ShardReader(index, "train").read_rows(np.arange(30), "id").view(np.int32).ravel()
+    assert rows.tolist() == [r for n in (0, 1, 3, 4, 6, 7) for r in range(5 * n, 5 * n + 5)]
+
+
 def test_missing_and_wrong_raw_files(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         prepare(Toy(), tmp_path / "nowhere", tmp_path / "out", quiet=True)
@@ -213,7 +253,8 @@ def test_the_command(tmp_path, capsys):
         main(["digits", "--out", out, "--verify"])
     assert stopped.value.code == 2
     assert "test-000000.tar" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="no workload 'nonsense'"):
+    assert find_preparer("cifar").name == "cifar"
+    with pytest.raises(ConfigError, match="no workload or dataset 'nonsense'"):
         find_preparer("nonsense")
     with pytest.raises(SystemExit):
         main(["mnist", "--out", out])

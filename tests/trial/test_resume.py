@@ -137,13 +137,16 @@ def test_two_processes_on_one_folder_are_refused(data, tmp_path):
 
 
 @pytest.mark.ddp
-def test_two_ranks_killed_and_resumed(data, tmp_path):
+@pytest.mark.parametrize("name", ["digits", "cifar_tiny"])  # with and without batch norm
+def test_two_ranks_killed_and_resumed(all_data, tmp_path, name):
+    data, place = all_data.prepared(name), FOLDER.replace("digits", name)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     two = (*ARGUMENTS, "trainer.devices=2")
-    assert run_command(data, whole, *two).returncode in (0, 11)
-    died = run_command(data, broken, *two, env={"TEST_KILL_AT": "47", "TEST_KILL_RANK": "1"})
+    assert run_command(data, whole, *two, workload=name).returncode in (0, 11)
+    killed = {"TEST_KILL_AT": "47", "TEST_KILL_RANK": "1"}
+    died = run_command(data, broken, *two, env=killed, workload=name)
     assert died.returncode == 23, died.stderr
-    assert json.loads((broken / FOLDER / "result.json").read_text())["status"] == "rank_lost"
-    resumed = run_command(data, broken, *two)
+    assert json.loads((broken / place / "result.json").read_text())["status"] == "rank_lost"
+    resumed = run_command(data, broken, *two, workload=name)
     assert resumed.returncode in (0, 11), resumed.stderr
-    assert_equal_runs(whole / FOLDER, broken / FOLDER, ranks=2)
+    assert_equal_runs(whole / place, broken / place, ranks=2)

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.prepare import prepare
 from algoperf_pt.data.reader import ShardReader
 from algoperf_pt.errors import DataError
-from workloads.cifar.data import crop_and_flip, draw, normalise
+from workloads.cifar.data import crop_and_flip, draw
 from workloads.cifar.model import BasicBlock, ResNet
 from workloads.cifar.prepare import ARCHIVE, TEST_FILES, TRAIN_FILES, CifarPreparer, read_records
 from workloads.cifar.tiny import write_raw
+from workloads.image_classification.pixels import normalise
 
 ROWS = {"train": 2000, "validation": 500, "test": 500}
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -58,14 +60,21 @@ def test_windows_and_flips_as_one_would_do_by_hand():
 
 
 def test_draws_cover_their_range_and_follow_the_seed():
-    top, left, flip = draw(9000, 4, seed=7)
+    top, left, flip = draw(9000, 4, Augment(7))
     for offsets in (top, left):
         assert offsets.min() == 0 and offsets.max() == 8
         assert torch.bincount(offsets).float().std() < 100  # each of nine about 1,000 times
     assert abs(flip.float().mean() - 0.5) < 0.02
     assert not torch.equal(top, left)
-    assert all(torch.equal(a, b) for a, b in zip(draw(9, 4, 7), draw(9, 4, 7)))
-    assert not torch.equal(draw(9, 4, 7)[0], draw(9, 4, 8)[0])
+    assert all(torch.equal(a, b) for a, b in zip(draw(9, 4, Augment(7)), draw(9, 4, Augment(7))))
+    assert not torch.equal(draw(9, 4, Augment(7))[0], draw(9, 4, Augment(8))[0])
+
+
+def test_a_row_is_augmented_alike_on_any_number_of_ranks():
+    whole = draw(12, 4, Augment(7))
+    for rank in range(3):
+        part = draw(4, 4, Augment(7, rank, 3))
+        assert all(torch.equal(a[rank::3], b) for a, b in zip(whole, part))
 
 
 def test_channels_are_normalised_by_their_own_numbers():

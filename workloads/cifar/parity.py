@@ -5,8 +5,9 @@ from torch import Tensor
 
 from algoperf_pt.agreement import ABSOLUTE, EACH, Tolerance
 from algoperf_pt.parity import Answer
-from workloads.cifar.data import crop_and_flip, normalise
+from workloads.cifar.data import crop_and_flip
 from workloads.image_classification.parity import ClassificationParity
+from workloads.image_classification.pixels import normalise
 
 
 class CifarParity(ClassificationParity):

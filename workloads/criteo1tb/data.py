@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.seeds import derive
 from algoperf_pt.workload_data import EVAL_TRAIN_SEED, Indices, WorkloadData
@@ -30,7 +31,7 @@ class CriteoData(WorkloadData):
         super().__init__(**common)
         self.block_rows = block_rows
 
-    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """Read rows; they have no augmentation."""
         rows = self.reader(split).read_rows(indices, "row").view("<f4")
         table = torch.from_numpy(rows.reshape(len(indices), FIELDS))

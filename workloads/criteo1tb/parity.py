@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from algoperf_pt.agreement import ABSOLUTE, EACH, Array, Check, Tolerance
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.prepare import find_preparer, prepare
 from algoperf_pt.parity import Answer, Parity
 from algoperf_pt.ranks import Ranks
@@ -182,7 +183,8 @@ class CriteoParity(Parity):
         want = expected["train_first_epoch_file_days_sorted"]
         order = data.train_order(_TOY_BATCH, 0, Ranks(torch.device("cpu")))
         steps = range(order.steps_per_epoch)
-        labels = {float(x) for s in steps for x in data.train_batch(order, s, 0)["targets"]}
+        batches = (data.train_batch(order, step, Augment(0)) for step in steps)
+        labels = {float(label) for batch in batches for label in batch["targets"]}
         every = {float(x) for day in range(DAYS - 1) for x in _toy_labels(day)}
         yield self.compare("file_order/train/lines", len(labels & every), np.array(len(set(want))))
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.workload_data import Indices, WorkloadData
 
 Ids = np.ndarray[Any, np.dtype[np.uint16]]
@@ -19,7 +20,7 @@ class FinewebEduData(WorkloadData):
     fill up the last evaluation batch).
     """
 
-    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         windows = self.windows(split, indices)
         inputs = torch.from_numpy(windows[:, :-1].astype(np.int64))
         targets = torch.from_numpy(windows[:, 1:].astype(np.int64))

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.workload_data import Indices
 from workloads.image_classification.data import ImageTables
 
@@ -32,7 +33,7 @@ class MnistData(ImageTables):
         super().__init__((1, height, width), **common)
         self.mean, self.std = mean, std
 
-    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """Pick rows and normalise; there is no augmentation."""
         pixels, labels = self.table(split)
         rows = torch.from_numpy(indices)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.reader import Indices, ranges
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.workload_data import WorkloadData
@@ -60,14 +61,14 @@ class WmtData(WorkloadData):
         rows = (self.max_length, global_batch_size, seed, ranks.rank, ranks.world)
         return PackedOrder(source, target, table.short, *rows)
 
-    def train_batch(self, order: PackedOrder, step: int, augment: int) -> dict[str, Tensor]:
+    def train_batch(self, order: PackedOrder, step: int, augment: Augment) -> dict[str, Tensor]:
         """The rows of a step."""
         pairs, rows = order.rows(step)
         counted = self.table("train").counted[pairs]
         tokens = self._tokens("train", pairs, counted)
         return pack(tokens, counted, rows, self.max_length)
 
-    def build(self, split: str, indices: Indices, augment: int | None) -> dict[str, Tensor]:
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """A pair a row."""
         lengths = self.table(split).lengths[indices]
         return pad(self._tokens(split, indices, lengths), lengths)

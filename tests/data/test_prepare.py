@@ -145,7 +145,7 @@ def test_an_unreadable_sample_ends_the_preparation_and_is_named(raw, tmp_path):
     assert "--max-corrupt N" in caught.value.fix
     some = Corrupt()
     some.max_corrupt = 1
-    with pytest.raises(DataError, match="text_5 .*at most 1 .* number 2"):
+    with pytest.raises(DataError, match="(?s)text_5 .*at most 1 .* number 2"):
         prepare(some, raw, tmp_path / "out", quiet=True)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from algoperf_pt.data.prepare import find_preparer, prepare
-from tests.support.workloads import TRAINABLE, write_raw
+from tests.support.workloads import TRAINABLE, node, write_raw
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -25,7 +25,7 @@ class Data:
         self.root = root
 
     def prepared(self, name):
-        out = self.root / name
+        out = self.root / node(name).data["dataset"]  # some workloads share one
         if not out.exists():
             preparer = find_preparer(name)
             raw = preparer.raw_folder() or write_raw(name, self.root / f"raw_{name}")

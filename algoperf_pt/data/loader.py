@@ -69,8 +69,8 @@ def _by_workers(
             if isinstance(item, AlgoperfError):
                 raise item
             yield item
-    except (RuntimeError, ConnectionResetError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+    except (RuntimeError, OSError, EOFError) as error:
+        if not _from_a_dead_worker(error):
             raise
         raise DataError(
             f"a loader worker died: {(str(error) or type(error).__name__).splitlines()[0]}",
@@ -78,6 +78,16 @@ def _by_workers(
             where="data.workers",
             fix="look for out-of-memory kills (dmesg), lower data.workers or data.prefetch",
         ) from error
+
+
+def _from_a_dead_worker(error: BaseException) -> bool:
+    """torch says so itself; or fetching what the worker left behind failed (a connection or a file
+    of its is gone).  What a living worker raised is marked by torch as caught there.
+    """
+    text = str(error)
+    if text.startswith("Caught "):
+        return False
+    return not isinstance(error, RuntimeError) or "DataLoader worker" in text
 
 
 class _Steps(Dataset[Any]):

@@ -24,6 +24,12 @@ def broken_at_five(number):
     return square(number)
 
 
+def mistaken_at_five(number):
+    if number == 5:
+        raise FileNotFoundError("a mistake in the workload's own code")
+    return square(number)
+
+
 def killed_at_five(number):
     if number == 5:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -53,6 +59,13 @@ def test_errors_keep_their_parts(workers):
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_mistake_in_code_is_no_dead_worker(workers):
+    with pytest.raises(FileNotFoundError, match="own code"):
+        for _ in batches(mistaken_at_five, 0, 9, workers, 2, False):
+            pass
+
+
 def test_a_killed_worker_is_named():
     """In a process of its own: torch tells of a killed worker by a signal, wherever the
     program is."""
@@ -62,7 +75,7 @@ def test_a_killed_worker_is_named():
         "from tests.data.test_loader import killed_at_five\n"
         "try:\n"
         "    for batch in batches(killed_at_five, 0, None, 2, 2, False): pass\n"
-        "except (DataError, RuntimeError) as error: print(type(error).__name__, error)\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
     )
     line = [sys.executable, "-c", code]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)

@@ -262,3 +262,36 @@ class Masked(OptimizerSubmission):
     def select(self, batches):
         for batch in batches:
             yield {**batch, "weights": (batch["targets"] >= 3).float()}
+
+
+class AsTwoRanks(OptimizerSubmission):
+    """On one rank what two do: each half of the batch is normalised by itself and has running
+    statistics of its own, of which the mean is judged."""
+
+    def setup(self, workload, hparams):
+        super().setup(workload, hparams)
+        norms = [m for m in workload.model.modules() if hasattr(m, "running_mean")]
+        self.buffers = [buffer for norm in norms for buffer in norm.buffers()]
+        self.own = [[buffer.clone() for buffer in self.buffers] for _ in range(2)]
+
+    def _gradient(self, workload, batch):
+        self.optimizer.zero_grad()
+        total = 0.0
+        for half, own in enumerate(self.own):
+            part = {name: rows[half::2] for name, rows in batch.items()}
+            self.put(own)
+            logits = workload.forward(part, dropout_rate=self._dropout_rate)
+            loss = workload.loss(part, logits, self._label_smoothing)
+            scaled = loss.summed / batch["weights"].sum()
+            workload.backward(scaled)
+            total = total + scaled.detach()
+            self.own[half] = [buffer.clone() for buffer in self.buffers]
+        return total, None
+
+    def prepare_for_eval(self, workload):
+        self.put([(a + b) / 2 if a.is_floating_point() else a for a, b in zip(*self.own)])
+
+    @torch.no_grad()
+    def put(self, values):
+        for buffer, value in zip(self.buffers, values):
+            buffer.copy_(value)

@@ -1,0 +1,124 @@
+"""ImageNet from shards: JPEG bytes to uint8 windows, augmented; normalised and mixed on the device.
+
+Shapes: B batch, S side of a window (224).  On the way to the device pictures are [B, S, S, 3], so
+that the network sees channels-last memory.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from algoperf_pt.data.augment import Augment
+from algoperf_pt.workload_data import Batch, Indices, WorkloadData
+from workloads.image_classification.pixels import normalise
+from workloads.imagenet import bicubic, mixup, randaugment, windows
+from workloads.imagenet.decode import Picture, Pixels
+from workloads.imagenet.prepare import LABEL
+from workloads.imagenet.resample import pillow_resize, window_resize
+
+
+class ImagenetData(WorkloadData):
+    """Photographs with a class each.
+
+    Batches: `inputs` [B, 3, S, S] float32, channels-last; `targets` [B] int64, or, mixed in
+    training, [B, classes] float32; `weights` [B] float32.
+
+    Args:
+        side: S, pixels.
+        short_side: validation pictures are scaled to it before their central window is cut; test
+            windows are side / short_side of the shorter side.
+        area: bounds of the share of a picture that a training window covers.
+        ratio: bounds of a training window's width over its height.
+        randaugment: operations on a training picture.
+        mixup: alpha; 0: training pictures are not mixed.
+        classes: columns of mixed targets.
+        mean, std: of the channels red, green, blue, on the scale [0, 1].
+        eval_cache: keep evaluated pictures in the dataset's folder once they are made.
+        common: as `WorkloadData` takes them.
+    """
+
+    def __init__(
+        self,
+        side: int,
+        short_side: int,
+        area: Sequence[float],
+        ratio: Sequence[float],
+        mean: Sequence[float],
+        std: Sequence[float],
+        randaugment: int = 0,
+        mixup: float = 0.0,
+        classes: int = 1000,
+        eval_cache: bool = True,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        self.side, self.short_side, self.area, self.ratio = side, short_side, area, ratio
+        self.mean, self.std = mean, std
+        self.randaugment, self.mixup, self.classes = randaugment, mixup, classes
+        self.eval_cache = eval_cache
+
+    def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
+        """Decode rows and bring them to one size; in training as drawn."""
+        if augment is not None:
+            return self._train(split, indices, augment)
+        members = self.reader(split).read(indices)
+        kind = np.float32 if split == "test" else np.uint8
+        inputs = np.empty((len(indices), self.side, self.side, 3), kind)
+        for row, member in enumerate(members):
+            inputs[row] = self.evaluated(split, Picture(member["jpg"]))
+        return {"inputs": torch.from_numpy(inputs), "targets": _labels(members)}
+
+    def finish(self, batch: Batch) -> Batch:
+        """Normalise, then mix, on the device: a quarter of the bytes travels."""
+        done = dict(batch)
+        images = normalise(done["inputs"].permute(0, 3, 1, 2), self.mean, self.std)
+        if "mix_weight" in done:
+            weight, partner = done.pop("mix_weight"), done.pop("mix_partner")
+            images = mixup.mix(images.permute(0, 2, 3, 1), weight, partner).permute(0, 3, 1, 2)
+            done["targets"] = mixup.mix(
+                mixup.dense(done["targets"], self.classes), weight, partner
+            )
+        return {**done, "inputs": images}
+
+    def _train(self, split: str, indices: Indices, augment: Augment) -> dict[str, Tensor]:
+        count, side = len(indices), self.side
+        members = self.reader(split).read(indices)
+        pictures = [Picture(member["jpg"]) for member in members]
+        sizes = np.array([(picture.width, picture.height) for picture in pictures])
+        draws, generator = windows.draw(count, augment)
+        chosen = windows.random_windows(sizes, draws, self.area, self.ratio)
+        changes = randaugment.draw(count, self.randaugment, augment, generator)
+        inputs = torch.empty((count, side, side, 3), dtype=torch.uint8)
+        for row, (picture, window) in enumerate(zip(pictures, chosen.tolist())):
+            window_resize(picture, window, bool(draws.flip[row]), inputs[row])
+            changes.apply(row, inputs[row].numpy())
+        batch = {"inputs": inputs, "targets": _labels(members)}
+        if self.mixup > 0:
+            batch["mix_weight"] = mixup.draw_weight(generator, self.mixup)
+            batch["mix_partner"] = mixup.partners(count, augment.world)
+        return batch
+
+    def evaluated(self, split: str, picture: Picture) -> Any:
+        """[S, S, 3]: a picture as evaluations see it; float32 of the test split, else uint8."""
+        if split == "test":
+            share = self.side / self.short_side
+            top, left, size = windows.central_square(picture.width, picture.height, share)
+            square = picture.rows(top + size)[top : top + size, left : left + size]
+            return bicubic.resize(square, self.side)
+        return self.scaled_and_cut(picture.rows())
+
+    def scaled_and_cut(self, pixels: Pixels) -> Pixels:
+        """uint8 [S, S, 3]: the shorter side scaled to `short_side`, then the central window."""
+        size = windows.scaled_size(pixels.shape[1], pixels.shape[0], self.short_side)
+        top, left = windows.central_crop(*size, self.side)
+        scaled = pillow_resize(pixels, size)
+        return scaled[top : top + self.side, left : left + self.side]
+
+
+def _labels(members: list[dict[str, bytes]]) -> Tensor:
+    """int64 [B]."""
+    packed = b"".join(member["cls"] for member in members)
+    return torch.from_numpy(np.frombuffer(packed, LABEL).astype(np.int64))

@@ -20,7 +20,7 @@ from algoperf_pt.errors import ResumeError, SubmissionError
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.records import write_atomically
 
-_FORMAT = 1
+_FORMAT = 2
 State = dict[str, Any]
 
 

@@ -21,6 +21,7 @@ from algoperf_pt.data.download import download
 from algoperf_pt.data.index import FORMAT, JSON_NAME, NPZ_NAME, DataIndex, sha256
 from algoperf_pt.data.prepare_state import PLACES, STATE, PrepareState
 from algoperf_pt.data.preparer import Preparer, Unreadable
+from algoperf_pt.data.raw_sums import RawSums
 from algoperf_pt.data.shards import Sample, write_shard
 from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
 from algoperf_pt.instantiate import instantiate
@@ -40,8 +41,9 @@ def prepare(
             another dataset.
     """
     console = Console(quiet=quiet, soft_wrap=True)
-    identity = _identity(preparer, preparer.check_raw(raw))
+    raw_files = preparer.check_raw(raw)
     out.mkdir(parents=True, exist_ok=True)
+    identity = _identity(preparer, raw_files, RawSums(out, fresh=force))
     if force:
         _clear(out, preparer.assets)
     done = _existing(out, identity)
@@ -186,8 +188,8 @@ def _write_index(
     state.remove()
 
 
-def _identity(preparer: Preparer, raw_files: list[Path]) -> dict[str, Any]:
-    raw = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256(p)} for p in raw_files]
+def _identity(preparer: Preparer, raw_files: list[Path], sums: RawSums) -> dict[str, Any]:
+    raw = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sums.sha256(p)} for p in raw_files]
     for wanted, found in zip(preparer.raw_files, raw):
         if wanted.sha256 and wanted.name == found["name"] and wanted.sha256 != found["sha256"]:
             raise DataError(

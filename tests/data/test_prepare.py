@@ -117,6 +117,17 @@ def test_other_raw_files_or_versions_are_refused(toy, raw):
         DataIndex.open(toy, "toy", 1)
 
 
+def test_raw_files_are_read_once_until_they_change(toy, raw, monkeypatch):
+    read = []
+    monkeypatch.setattr("algoperf_pt.data.raw_sums.sha256", lambda path: read.append(path) or "x")
+    prepare(Toy(), raw, toy, quiet=True)
+    assert not read
+    (raw / "raw.txt").write_text("hallo")  # as long, but later
+    with pytest.raises(DataError, match="prepared with other raw_files"):
+        prepare(Toy(), raw, toy, quiet=True)
+    assert read == [raw / "raw.txt"]
+
+
 def test_fewer_examples_than_expected_are_refused(raw, tmp_path):
     short = Toy()
     short.expected_rows = lambda split: 41

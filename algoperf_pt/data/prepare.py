@@ -189,14 +189,19 @@ def _write_index(
 
 
 def _identity(preparer: Preparer, raw_files: list[Path], sums: RawSums) -> dict[str, Any]:
-    raw = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sums.sha256(p)} for p in raw_files]
-    for wanted, found in zip(preparer.raw_files, raw):
-        if wanted.sha256 and wanted.name == found["name"] and wanted.sha256 != found["sha256"]:
-            raise DataError(
-                f"raw file {found['name']} has the SHA-256 {found['sha256']}",
-                expected=wanted.sha256,
-                fix="it is corrupt or of another release: fetch it again",
-            )
+    by_name, raw = {file.name: file.checksums for file in preparer.raw_files}, []
+    for path in raw_files:
+        known = by_name.get(path.name, {})
+        found = sums.of(path, tuple({"sha256": "", **known}))
+        for kind, checksum in known.items():
+            if found[kind] != checksum:
+                raise DataError(
+                    f"raw file {path.name} has the {kind.upper()} {found[kind]}",
+                    expected=checksum,
+                    fix="it is corrupt or of another release: fetch it again",
+                )
+        size = path.stat().st_size
+        raw.append({"name": path.name, "bytes": size, "sha256": found["sha256"]})
     return {"dataset": preparer.name, "preparer_version": preparer.version, "raw_files": raw}
 
 

@@ -18,7 +18,7 @@ class RawFile:
     Args:
         name: file name.
         url: plain address, only where the licence permits to fetch it without registration.
-        sha256: its checksum, if known.
+        sha256, md5: its checksums, if known.
         bytes: its size, if known.
     """
 
@@ -26,6 +26,12 @@ class RawFile:
     url: str | None = None
     sha256: str | None = None
     bytes: int | None = None
+    md5: str | None = None
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Kind -> checksum, of those that are known."""
+        return {kind: known for kind in ("sha256", "md5") if (known := getattr(self, kind))}
 
 
 @dataclass(frozen=True)

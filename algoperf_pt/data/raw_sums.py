@@ -2,18 +2,21 @@
 call.
 """
 
+import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from algoperf_pt.data.index import sha256
 from algoperf_pt.records import write_atomically
 
 RAW_SUMS = ".raw.json"
+_CHUNK = 1 << 22  # bytes read at a time
 
 
 class RawSums:
-    """SHA-256 by file, kept in the prepared folder while a file's size and time stay as they were.
+    """Checksums by file, kept in the prepared folder while a file's size and time stay as they
+    were.
 
     Args:
         out: the prepared folder.
@@ -21,17 +24,27 @@ class RawSums:
     """
 
     def __init__(self, out: Path, fresh: bool = False) -> None:
-        self._path, self._known = out / RAW_SUMS, dict[str, list[int | str]]()
+        self._path, self._known = out / RAW_SUMS, dict[str, dict[str, Any]]()
         with suppress(OSError, ValueError):
             self._known = {} if fresh else json.loads(self._path.read_text())
 
-    def sha256(self, path: Path) -> str:
-        """Of a raw file."""
+    def of(self, path: Path, kinds: tuple[str, ...]) -> dict[str, str]:
+        """Checksum of a raw file by kind ("sha256", "md5"), all from one reading."""
         stat, name = path.stat(), str(path.resolve())
-        state: list[int | str] = [stat.st_size, stat.st_mtime_ns]
-        known = self._known.get(name, [])
-        if known[:2] != state:
-            known = self._known[name] = [*state, sha256(path)]
+        state = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        known = self._known.get(name, {})
+        if any(known.get(k) != v for k, v in state.items()) or not set(kinds) <= set(known):
+            known = self._known[name] = {**state, **digests(path, kinds)}
             with suppress(OSError):  # somebody else's folder: next time they are taken again
                 write_atomically(self._path, json.dumps(self._known))
-        return str(known[2])
+        return {kind: known[kind] for kind in kinds}
+
+
+def digests(path: Path, kinds: tuple[str, ...]) -> dict[str, str]:
+    """Hexadecimal digests of a file by kind."""
+    made = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            for digest in made.values():
+                digest.update(chunk)
+    return {kind: digest.hexdigest() for kind, digest in made.items()}

@@ -119,7 +119,8 @@ def test_other_raw_files_or_versions_are_refused(toy, raw):
 
 def test_raw_files_are_read_once_until_they_change(toy, raw, monkeypatch):
     read = []
-    monkeypatch.setattr("algoperf_pt.data.raw_sums.sha256", lambda path: read.append(path) or "x")
+    taken = lambda path, kinds: read.append(path) or dict.fromkeys(kinds, "x")  # noqa: E731
+    monkeypatch.setattr("algoperf_pt.data.raw_sums.digests", taken)
     prepare(Toy(), raw, toy, quiet=True)
     assert not read
     (raw / "raw.txt").write_text("hallo")  # as long, but later
@@ -190,6 +191,10 @@ def test_missing_and_wrong_raw_files(tmp_path):
     summed.raw_files = (RawFile("raw.txt", sha256="0" * 64),)
     with pytest.raises(DataError, match="raw.txt has the SHA-256"):
         prepare(summed, tmp_path, tmp_path / "out", quiet=True)
+    other = Toy()
+    other.raw_files = (RawFile("raw.txt", md5="0" * 32),)
+    with pytest.raises(DataError, match="raw.txt has the MD5 5d41402abc4b2a76b9719d911017c592"):
+        prepare(other, tmp_path, tmp_path / "out", quiet=True)
 
 
 def test_no_room_on_the_disk(raw, tmp_path):

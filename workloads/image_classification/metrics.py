@@ -4,7 +4,7 @@ classifiers.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, one_hot
+from torch.nn import functional
 
 from algoperf_pt.workload import EvalOutput, Loss
 
@@ -19,10 +19,9 @@ def cross_entropy(
         targets: [B] int64 classes, or [B, C] float32 class probabilities.
         weights: [B], 1 for valid examples and 0 for padding; None: all valid.
     """
-    classes = logits.shape[-1]
-    dense = one_hot(targets, classes) if targets.dim() == 1 else targets
-    smooth = dense * (1.0 - label_smoothing) + label_smoothing / classes
-    per_example = -(smooth * log_softmax(logits, dim=-1)).sum(-1)  # [B]
+    per_example = functional.cross_entropy(
+        logits, targets, reduction="none", label_smoothing=label_smoothing
+    )  # [B]; no matrix is made of classes
     if weights is None:
         return Loss(per_example.sum(), per_example.new_tensor(len(targets)), per_example)
     per_example = per_example * weights

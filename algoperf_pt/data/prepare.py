@@ -28,6 +28,7 @@ from algoperf_pt.instantiate import instantiate
 from algoperf_pt.records import write_atomically
 
 SCRATCH = ".scratch"  # folder for intermediate files of a preparation
+_NAMES = {"sha256": "SHA-256", "md5": "MD5"}
 _MARGIN = 1.1  # of the estimate, that must be free on the disk
 
 
@@ -196,7 +197,7 @@ def _identity(preparer: Preparer, raw_files: list[Path], sums: RawSums) -> dict[
         for kind, checksum in known.items():
             if found[kind] != checksum:
                 raise DataError(
-                    f"raw file {path.name} has the {kind.upper()} {found[kind]}",
+                    f"raw file {path.name} has the {_NAMES[kind]} {found[kind]}",
                     expected=checksum,
                     fix="it is corrupt or of another release: fetch it again",
                 )

@@ -3,6 +3,7 @@ any order.
 """
 
 import os
+import tarfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,21 @@ class ShardReader:
         shard = int(part.shard[member])
         data = self._pread(shard, int(part.offset[member]), int(part.size[member]))
         if zlib.crc32(data) != part.crc32[member]:
+            name = self._key(shard, int(part.offset[member]))
             raise DataError(
-                f"{self._paths[shard]}: part {ext!r} of member {member} is corrupt",
+                f"{self._paths[shard]}: part {ext!r} of member {member} ({name}) is corrupt",
                 expected="the checksum that stands in index.npz",
                 fix="algoperf-prepare NAME --verify lists every damaged shard; --force mends",
             )
         return data
+
+    def _key(self, shard: int, offset: int) -> str:
+        """Name of the part that begins there, from its header in the tar file."""
+        try:
+            header = self._pread(shard, offset - tarfile.BLOCKSIZE, tarfile.BLOCKSIZE)
+            return tarfile.TarInfo.frombuf(header, "utf-8", "replace").name
+        except (DataError, tarfile.TarError):
+            return "its header as well"
 
     def _pread(self, shard: int, offset: int, size: int) -> bytes:
         data = os.pread(self._open(shard), size, offset)

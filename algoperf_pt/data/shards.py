@@ -56,9 +56,29 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Shard:
         DataError: a sample whose parts do not fit its number of rows, or the others' extensions.
     """
     partial = path.with_name(f".{path.name}.partial")
+    try:
+        rows, extensions = _write(partial, samples)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a full disk gets its space back
+        raise
+    arrays = {"rows": np.array(rows, np.int64), **_places(partial, extensions, len(rows))}
+    entry = {
+        "name": path.name,
+        "bytes": partial.stat().st_size,
+        "sha256": sha256(partial),
+        "members": len(rows),
+        "rows": int(sum(rows)),
+        "parts": extensions,
+    }
+    partial.replace(path)
+    return Shard(entry, arrays)
+
+
+def _write(path: Path, samples: Iterable[Sample]) -> tuple[list[int], list[str]]:
+    """(rows of each member, extensions of its parts)."""
     rows: list[int] = []
-    extensions: list[str] | None = None
-    with partial.open("wb") as stream:
+    extensions: list[str] = []
+    with path.open("wb") as stream:
         options = dict(user="", group="", mode=_MODE, mtime=_MTIME, encoder=False)
         with wds.TarWriter(stream, **options) as writer:
             for sample in samples:
@@ -68,17 +88,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Shard:
                 rows.append(sample.rows)
         stream.flush()
         os.fsync(stream.fileno())
-    arrays = {"rows": np.array(rows, np.int64), **_places(partial, extensions or [], len(rows))}
-    entry = {
-        "name": path.name,
-        "bytes": partial.stat().st_size,
-        "sha256": sha256(partial),
-        "members": len(rows),
-        "rows": int(sum(rows)),
-        "parts": extensions or [],
-    }
-    partial.replace(path)
-    return Shard(entry, arrays)
+    return rows, extensions
 
 
 def _check(sample: Sample, extensions: list[str]) -> None:

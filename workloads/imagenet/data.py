@@ -4,7 +4,8 @@ Shapes: B batch, S side of a window (224).  On the way to the device pictures ar
 that the network sees channels-last memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ import torch
 from torch import Tensor
 
 from algoperf_pt.data.augment import Augment
+from algoperf_pt.data.row_cache import RowCache
+from algoperf_pt.ranks import Ranks
 from algoperf_pt.workload_data import Batch, Indices, WorkloadData
-from workloads.image_classification.pixels import normalise
 from workloads.imagenet import bicubic, mixup, randaugment, windows
-from workloads.imagenet.decode import Picture, Pixels
+from workloads.imagenet.decode import Picture, Pixels, Scratch
 from workloads.imagenet.prepare import LABEL
-from workloads.imagenet.resample import pillow_resize, window_resize
+from workloads.imagenet.resample import normalise, pillow_resize, window_resize
+
+EVALUATED = 1  # version of the evaluation's transforms: what is kept belongs to it
 
 
 class ImagenetData(WorkloadData):
@@ -59,29 +63,40 @@ class ImagenetData(WorkloadData):
         self.mean, self.std = mean, std
         self.randaugment, self.mixup, self.classes = randaugment, mixup, classes
         self.eval_cache = eval_cache
+        self._caches: dict[str, RowCache] = {}
+        self._scratch = Scratch()
+
+    def eval_batches(self, split: str, ranks: Ranks) -> Iterator[Batch]:
+        """Each example once; the split's cache is opened here, before there are workers."""
+        self._cache(split)
+        return super().eval_batches(split, ranks)
 
     def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """Decode rows and bring them to one size; in training as drawn."""
         if augment is not None:
             return self._train(split, indices, augment)
-        members = self.reader(split).read(indices)
-        kind = np.float32 if split == "test" else np.uint8
-        inputs = np.empty((len(indices), self.side, self.side, 3), kind)
-        for row, member in enumerate(members):
-            inputs[row] = self.evaluated(split, Picture(member["jpg"]))
-        return {"inputs": torch.from_numpy(inputs), "targets": _labels(members)}
+        inputs = np.empty((len(indices), self.side, self.side, 3), self._kind(split))
+        cache = self._cache(split)
+        rows = np.arange(len(indices)) if cache is None else cache.load(indices, inputs)
+        for row in rows.tolist():
+            picture = Picture(self.reader(split).read(indices[row : row + 1])[0]["jpg"])
+            inputs[row] = self.evaluated(split, picture)
+            if cache is not None:
+                cache.store(int(indices[row]), inputs[row])
+        labels = self.reader(split).read_rows(indices, "cls").view(LABEL).ravel()
+        targets = torch.from_numpy(labels.astype(np.int64))
+        return {"inputs": torch.from_numpy(inputs), "targets": targets}
 
     def finish(self, batch: Batch) -> Batch:
         """Normalise, then mix, on the device: a quarter of the bytes travels."""
         done = dict(batch)
-        images = normalise(done["inputs"].permute(0, 3, 1, 2), self.mean, self.std)
+        images = normalise(done["inputs"], self.mean, self.std)
         if "mix_weight" in done:
             weight, partner = done.pop("mix_weight"), done.pop("mix_partner")
-            images = mixup.mix(images.permute(0, 2, 3, 1), weight, partner).permute(0, 3, 1, 2)
-            done["targets"] = mixup.mix(
-                mixup.dense(done["targets"], self.classes), weight, partner
-            )
-        return {**done, "inputs": images}
+            images = mixup.mix(images, weight, partner)
+            labels = mixup.dense(done["targets"], self.classes)
+            done["targets"] = mixup.mix(labels, weight, partner)
+        return {**done, "inputs": images.permute(0, 3, 1, 2)}
 
     def _train(self, split: str, indices: Indices, augment: Augment) -> dict[str, Tensor]:
         count, side = len(indices), self.side
@@ -93,9 +108,10 @@ class ImagenetData(WorkloadData):
         changes = randaugment.draw(count, self.randaugment, augment, generator)
         inputs = torch.empty((count, side, side, 3), dtype=torch.uint8)
         for row, (picture, window) in enumerate(zip(pictures, chosen.tolist())):
-            window_resize(picture, window, bool(draws.flip[row]), inputs[row])
+            window_resize(picture, window, bool(draws.flip[row]), inputs[row], self._scratch)
             changes.apply(row, inputs[row].numpy())
-        batch = {"inputs": inputs, "targets": _labels(members)}
+        labels = np.frombuffer(b"".join(member["cls"] for member in members), LABEL)
+        batch = {"inputs": inputs, "targets": torch.from_numpy(labels.astype(np.int64))}
         if self.mixup > 0:
             batch["mix_weight"] = mixup.draw_weight(generator, self.mixup)
             batch["mix_partner"] = mixup.partners(count, augment.world)
@@ -106,9 +122,9 @@ class ImagenetData(WorkloadData):
         if split == "test":
             share = self.side / self.short_side
             top, left, size = windows.central_square(picture.width, picture.height, share)
-            square = picture.rows(top + size)[top : top + size, left : left + size]
+            square = picture.rows(top + size, self._scratch)[top : top + size, left : left + size]
             return bicubic.resize(square, self.side)
-        return self.scaled_and_cut(picture.rows())
+        return self.scaled_and_cut(picture.rows(None, self._scratch))
 
     def scaled_and_cut(self, pixels: Pixels) -> Pixels:
         """uint8 [S, S, 3]: the shorter side scaled to `short_side`, then the central window."""
@@ -117,8 +133,27 @@ class ImagenetData(WorkloadData):
         scaled = pillow_resize(pixels, size)
         return scaled[top : top + self.side, left : left + self.side]
 
+    # ---- what evaluations keep
 
-def _labels(members: list[dict[str, bytes]]) -> Tensor:
-    """int64 [B]."""
-    packed = b"".join(member["cls"] for member in members)
-    return torch.from_numpy(np.frombuffer(packed, LABEL).astype(np.int64))
+    def _cache(self, split: str) -> RowCache | None:
+        """The split's evaluated pictures; None if they are not kept."""
+        if self.eval_cache and split not in self._caches:
+            rows = self.eval_index(split)
+            covered = np.arange(self.num_examples[split]) if rows is None else np.sort(rows)
+            shape, identity = (self.side, self.side, 3), self._identity(split)
+            self._caches[split] = RowCache(
+                self.root, split, identity, covered, shape, self._kind(split)
+            )
+        return self._caches.get(split)
+
+    def _kind(self, split: str) -> type[np.generic]:
+        return np.float32 if split == "test" else np.uint8
+
+    def _identity(self, split: str) -> dict[str, Any]:
+        """All that an evaluated picture follows from."""
+        return {
+            "data": self.index.fingerprint,
+            "split": split,
+            "transform": [EVALUATED, self.side, self.short_side],
+            "versions": {name: version(name) for name in ("numpy", "pillow", "simplejpeg")},
+        }

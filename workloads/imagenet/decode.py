@@ -3,7 +3,7 @@ the last row that is wanted.
 
 A JPEG is decoded from the top, so a window needs nothing below it.  libjpeg-turbo stops at the
 height that the file's header states: with a smaller height written there, it decodes as much less.
-Its last row may then differ, because chroma is interpolated with the row below: one more is taken.
+Its last row may then differ, because chroma is interpolated with the row below: two more are taken.
 """
 
 import io
@@ -25,6 +25,21 @@ _BARE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
 _EIGHTH = 8  # smallest size that a JPEG decodes to: all its data are read, little is computed
 
 
+class Scratch:
+    """Memory into which one picture after another is decoded: fresh pages for each would cost a
+    fifth of the decoding.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def take(self, size: int) -> Pixels:
+        """uint8, at least `size`; what was there before is lost."""
+        if len(self._bytes) < size:
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes
+
+
 class Picture:
     """An encoded picture of any kind.
 
@@ -40,8 +55,12 @@ class Picture:
         else:
             self.height, self.width = self._frame.height, self._frame.width
 
-    def rows(self, stop: int | None = None) -> Pixels:
+    def rows(self, stop: int | None = None, scratch: Scratch | None = None) -> Pixels:
         """uint8 [at least `stop`, width, 3], writable: the rows above `stop`; None: all.
+
+        Args:
+            stop: row.
+            scratch: where they may lie; they last until it is used again.
 
         Raises:
             DataError: it cannot be decoded.
@@ -53,8 +72,10 @@ class Picture:
         if stop is not None and frame.baseline and stop + _CONTEXT < self.height:
             data = bytearray(self.data)
             data[frame.place : frame.place + 2] = (stop + _CONTEXT).to_bytes(2, "big")
+        decode = need("simplejpeg", "imagenet").decode_jpeg
+        buffer = scratch.take(self.height * self.width * _COLOURS) if scratch else None
         try:
-            found: Pixels = need("simplejpeg", "imagenet").decode_jpeg(data, "RGB", strict=False)
+            found: Pixels = decode(data, "RGB", buffer=buffer, strict=False)
         except ValueError:  # Pillow takes a few more kinds, or says what is wrong
             return np.array(self.image())
         return found

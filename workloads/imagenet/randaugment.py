@@ -1,23 +1,20 @@
-"""RandAugment: operations drawn from sixteen, each at its strongest.
+"""Which operations does RandAugment draw, and for which picture?
 
-Source: Cubuk et al. 2020 (https://arxiv.org/abs/1909.13719); operations and strengths are those of
-the benchmark's ViT.
+Source: Cubuk et al. 2020, "RandAugment" (https://arxiv.org/abs/1909.13719); the operations are those
+of the benchmark's ViT: drawn with replacement, always applied, always at full strength.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from algoperf_pt.data.augment import Augment
-from algoperf_pt.optional import need
+from workloads.imagenet import operations as op
+from workloads.imagenet.operations import Pixels
 
 Array = np.ndarray[Any, Any]
 
-REFERENCE_SIDE = 224  # pixels, to which the lengths belong
-TRANSLATE, CUTOUT = 100, 40  # pixels; the latter is half a side
-SHEAR, ROTATE, ENHANCE = 0.3, 30.0, 1.9
-POSTERIZE, SOLARIZE, SOLARIZE_ADD = 4, 256, 110
-GREY = 128
 OPERATIONS = (
     "ShearX",
     "ShearY",
@@ -36,72 +33,83 @@ OPERATIONS = (
     "Invert",
     "Cutout",
 )
+_SIDE = 224  # pixels of the pictures to which TRANSLATE and CUTOUT belong
+TRANSLATE, CUTOUT = 100, 40  # pixels; the latter is half the side of what is cut out
 
 
 class Changes:
-    """What is done to each row of a batch."""
+    """What is done to each row of a batch.
 
-    def __init__(self, names: Array, negative: Array, centres: Array) -> None:
-        self.names, self.negative, self.centres = names, negative, centres
+    Args:
+        numbers: [B, N] places in OPERATIONS.
+        negative: bool [B, N]: whether a shear, shift or turn goes the other way.
+        centres: [B, N, 2] in 0..1, where something is cut out: x, y.
+    """
 
-    def apply(self, row: int, pixels: Array) -> None:
+    def __init__(self, numbers: Array, negative: Array, centres: Array) -> None:
+        self._rows = [list(zip(*row)) for row in zip(numbers, negative, centres.tolist())]
+
+    def apply(self, row: int, pixels: Pixels) -> None:
         """Change uint8 [S, S, 3] in place."""
-        for number in range(self.names.shape[1]):
-            name = OPERATIONS[self.names[row, number]]
-            pixels[:] = operate(
-                pixels, name, bool(self.negative[row, number]), self.centres[row, number]
-            )
+        side = pixels.shape[1]
+        sizes = round(TRANSLATE * side / _SIDE), round(CUTOUT * side / _SIDE)
+        found = pixels
+        for number, negative, (x, y) in self._rows[row]:
+            centre = x * pixels.shape[1], y * pixels.shape[0]
+            found = operate(found, OPERATIONS[number], -1 if negative else 1, centre, *sizes)
+        if found is not pixels:
+            pixels[:] = found
 
 
-def draw(
-    count: int, operations: int, augment: Augment, generator: np.random.Generator
-) -> Changes:
-    """Operations of this rank's rows, drawn for the global batch."""
-    shape = (augment.total(count), operations)
-    names = generator.integers(len(OPERATIONS), size=shape)
+def draw(count: int, amount: int, augment: Augment, generator: np.random.Generator) -> Changes:
+    """`amount` operations for each of this rank's `count` rows, drawn for the global batch."""
+    shape = (augment.total(count), amount)
+    numbers = generator.integers(len(OPERATIONS), size=shape)
     negative = generator.random(shape) < 0.5
     centres = generator.random((*shape, 2))
-    return Changes(*(augment.own(drawn) for drawn in (names, negative, centres)))
+    return Changes(augment.own(numbers), augment.own(negative), augment.own(centres))
 
 
-def operate(pixels: Array, name: str, negative: bool, centre: Array, scale: float | None = None) -> Array:
-    """uint8 [h, w, 3] -> the same shape."""
-    Image = need("PIL.Image", "imagenet")
-    ops, enhance = need("PIL.ImageOps", "imagenet"), need("PIL.ImageEnhance", "imagenet")
-    image = Image.fromarray(pixels)
-    sign = -1 if negative else 1
-    height, width = pixels.shape[:2]
-    scale = width / REFERENCE_SIDE if scale is None else scale
-    move = round(TRANSLATE * scale)
-    matrices = {
-        "ShearX": (1, sign * SHEAR, 0, 0, 1, 0),
-        "ShearY": (1, 0, 0, sign * SHEAR, 1, 0),
-        "TranslateX": (1, 0, -sign * move, 0, 1, 0),
-        "TranslateY": (1, 0, 0, 0, 1, -sign * move),
+def operate(
+    pixels: Pixels,
+    name: str,
+    sign: int,
+    centre: Sequence[float],
+    translate: int = TRANSLATE,
+    cutout: int = CUTOUT,
+) -> Pixels:
+    """One operation; returns uint8 [h, w, 3], the same array where nothing changes.
+
+    Args:
+        pixels: uint8 [h, w, 3], contiguous; left as they are.
+        name: of OPERATIONS.
+        sign: 1 or -1, of those that have a direction.
+        centre: x, y of a cut-out, in pixels.
+        translate, cutout: their sizes in pixels.
+    """
+    match name:
+        case "ShearX" | "ShearY" | "Rotate":
+            return op.moved(pixels, name, sign)
+        case "TranslateX":
+            return op.shifted(pixels, 0, sign * translate)
+        case "TranslateY":
+            return op.shifted(pixels, sign * translate, 0)
+        case "Contrast":
+            return op.stronger(pixels, op.mean_grey(pixels))
+        case "Brightness":
+            return op.stronger(pixels, 0)
+        case "Solarize":
+            return pixels  # what is at least 256 is inverted: nothing is
+        case "Cutout":
+            return op.cut_out(pixels, centre, cutout)
+    plain = {
+        "Color": op.more_colour,
+        "Sharpness": op.sharper,
+        "Posterize": op.posterized,
+        "SolarizeAdd": op.solarized,
+        "AutoContrast": op.stretched,
+        "Equalize": op.equalized,
+        "Invert": np.invert,
     }
-    if name in matrices:
-        image = image.transform(
-            image.size, Image.Transform.AFFINE, matrices[name], fillcolor=(GREY,) * 3
-        )
-    elif name == "Rotate":
-        image = image.rotate(sign * ROTATE, fillcolor=(GREY,) * 3)
-    elif name in ("Brightness", "Color", "Contrast", "Sharpness"):
-        image = getattr(enhance, name)(image).enhance(ENHANCE)
-    elif name == "Posterize":
-        image = ops.posterize(image, POSTERIZE)
-    elif name == "SolarizeAdd":
-        return np.where(pixels < GREY, np.minimum(pixels, 255 - SOLARIZE_ADD) + SOLARIZE_ADD, pixels)
-    elif name == "AutoContrast":
-        image = ops.autocontrast(image)
-    elif name == "Equalize":
-        image = ops.equalize(image)
-    elif name == "Invert":
-        image = ops.invert(image)
-    elif name == "Cutout":
-        half = round(CUTOUT * scale)
-        x0, y0 = (int(max(0, c * n - half)) for c, n in zip(centre, (width, height)))
-        x1, y1 = int(min(width, x0 + 2 * half)), int(min(height, y0 + 2 * half))
-        done = pixels.copy()
-        done[y0 : y1 + 1, x0 : x1 + 1] = GREY
-        return done
-    return np.asarray(image)
+    found: Pixels = plain[name](pixels)
+    return found

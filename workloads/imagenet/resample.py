@@ -1,20 +1,28 @@
-"""How is a window brought to its size?  Bilinear with antialiasing, by two means.
+"""How is a window brought to its size, and pixels to what a network takes?
+
+Windows: bilinear with antialiasing, by two means.
 
 `pillow_resize` is Pillow's own, to the bit.  `window_resize` takes torch's kernel for uint8, which
 sums the same weights with 15 bits after the point in place of 22: a few pixels in a hundred differ
 by one grey level, at less than half the time.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from algoperf_pt.optional import need
-from workloads.imagenet.decode import Picture, Pixels
+from workloads.imagenet.decode import Picture, Pixels, Scratch
 
 
-def window_resize(picture: Picture, window: Any, flip: bool, out: Tensor) -> None:
+def window_resize(
+    picture: Picture, window: Any, flip: bool, out: Tensor, scratch: Scratch
+) -> None:
     """Write a window of a picture, scaled and maybe mirrored, to `out`.
 
     Args:
@@ -22,19 +30,40 @@ def window_resize(picture: Picture, window: Any, flip: bool, out: Tensor) -> Non
         window: top, left, height, width.
         flip: left to right.
         out: uint8 [S, S, 3].
+        scratch: for the decoded rows.
     """
     top, left, height, width = window
-    pixels = torch.from_numpy(picture.rows(top + height))
-    part = pixels[top : top + height, left : left + width].permute(2, 0, 1)
-    size = list(out.shape[:2])
-    resize = need("torchvision.transforms.v2.functional", "imagenet").resize
-    scaled = resize(part, size, antialias=True)
-    out.copy_((scaled.flip(-1) if flip else scaled).permute(1, 2, 0))
+    pixels = torch.from_numpy(picture.rows(top + height, scratch))[None]
+    part = pixels[:, top : top + height, left : left + width].permute(0, 3, 1, 2)
+    size = tuple(out.shape[:2])
+    scaled = interpolate(part, size, mode="bilinear", antialias=True)  # channels-last, as `part`
+    out.copy_((scaled.flip(-1) if flip else scaled)[0].permute(1, 2, 0))
 
 
 def pillow_resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """uint8 [h, w, 3] of `size` (width, height)."""
-    import numpy as np
-
     image = need("PIL.Image", "imagenet")
     return np.asarray(image.fromarray(pixels).resize(size, image.Resampling.BILINEAR))
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """float32 [B, S, S, 3]: (images - 255 mean) / (255 std) by channel.
+
+    Args:
+        images: uint8, or float32 on the scale 0..255, [B, S, S, 3], contiguous.
+        mean, std: of the three channels on the scale [0, 1].
+    """
+    length = images.shape[2] * images.shape[3]
+    centre, scale = _constants(tuple(mean), tuple(std), length, images.device)
+    rows = images.reshape(-1, length).to(torch.float32, copy=True)
+    return rows.sub_(centre).div_(scale).view(images.shape)
+
+
+@lru_cache(maxsize=16)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], length: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """[S * 3] each, for a row of pixels: loops over three channels would be short ones."""
+    repeated = ((255 * torch.tensor(value)).repeat(length // len(value)) for value in (mean, std))
+    centre, scale = (value.to(device) for value in repeated)
+    return centre, scale

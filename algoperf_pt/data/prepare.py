@@ -23,6 +23,7 @@ from algoperf_pt.data.index import FORMAT, JSON_NAME, NPZ_NAME, DataIndex, sha25
 from algoperf_pt.data.prepare_state import PLACES, STATE, PrepareState
 from algoperf_pt.data.preparer import Preparer, Unreadable
 from algoperf_pt.data.raw_sums import RawSums
+from algoperf_pt.data.row_cache import FOLDER as CACHE
 from algoperf_pt.data.shards import Sample, write_shard
 from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
 from algoperf_pt.instantiate import instantiate

@@ -91,17 +91,18 @@ class RowCache:
         file = self._open()
         if file is None:
             return
-        data = np.ascontiguousarray(row, self.dtype)
+        data = np.ascontiguousarray(row, self.dtype).tobytes()
         place = int(np.searchsorted(self.rows, index))
         try:
-            _write(file, memoryview(data).cast("B"), self._start + place * self._size)
+            _write(file, data, self._start + place * self._size)
             _write(file, np.array(_crc(data), _CRC).tobytes(), place * _CRC.itemsize)
         except OSError as error:
             self._refuse(error)
 
     def _read(self, file: int, place: int, row: Array) -> int:
         """CRC-32 of what stands there; 0 if it ends too early."""
-        count = os.preadv(file, [row], self._start + place * self._size)
+        target: Any = memoryview(row)  # type: ignore[arg-type]
+        count = os.preadv(file, [target], self._start + place * self._size)
         return _crc(row) if count == self._size else 0
 
     def _open(self) -> int | None:
@@ -144,12 +145,14 @@ class RowCache:
         )
 
 
-def _crc(row: Array) -> int:
+def _crc(data: Any) -> int:
     """Of the bytes; never 0, which means that a row is not there."""
-    return zlib.crc32(row) or 1  # type: ignore[arg-type]
+    return zlib.crc32(data) or 1
 
 
-def _write(file: int, data: Any, offset: int) -> None:
-    while len(data):
-        done = os.pwrite(file, data, offset)
-        data, offset = data[done:], offset + done
+def _write(file: int, data: bytes, offset: int) -> None:
+    """All of it, however often it takes."""
+    rest = memoryview(data)
+    while len(rest):
+        done = os.pwrite(file, rest, offset)
+        rest, offset = rest[done:], offset + done

@@ -19,7 +19,7 @@ from algoperf_pt.workload_data import Batch, Indices, WorkloadData
 from workloads.imagenet import bicubic, mixup, randaugment, windows
 from workloads.imagenet.decode import Picture, Pixels, Scratch
 from workloads.imagenet.prepare import LABEL
-from workloads.imagenet.resample import normalise, pillow_resize, window_resize
+from workloads.imagenet.resample import normalise, pillow_resize, resize_window
 
 EVALUATED = 1  # version of the evaluation's transforms: what is kept belongs to it
 
@@ -108,7 +108,8 @@ class ImagenetData(WorkloadData):
         changes = randaugment.draw(count, self.randaugment, augment, generator)
         inputs = torch.empty((count, side, side, 3), dtype=torch.uint8)
         for row, (picture, window) in enumerate(zip(pictures, chosen.tolist())):
-            window_resize(picture, window, bool(draws.flip[row]), inputs[row], self._scratch)
+            pixels = picture.rows(window[0] + window[2], self._scratch)
+            resize_window(pixels, window, bool(draws.flip[row]), inputs[row])
             changes.apply(row, inputs[row].numpy())
         labels = np.frombuffer(b"".join(member["cls"] for member in members), LABEL)
         batch = {"inputs": inputs, "targets": torch.from_numpy(labels.astype(np.int64))}
@@ -120,18 +121,8 @@ class ImagenetData(WorkloadData):
     def evaluated(self, split: str, picture: Picture) -> Any:
         """[S, S, 3]: a picture as evaluations see it; float32 of the test split, else uint8."""
         if split == "test":
-            share = self.side / self.short_side
-            top, left, size = windows.central_square(picture.width, picture.height, share)
-            square = picture.rows(top + size, self._scratch)[top : top + size, left : left + size]
-            return bicubic.resize(square, self.side)
-        return self.scaled_and_cut(picture.rows(None, self._scratch))
-
-    def scaled_and_cut(self, pixels: Pixels) -> Pixels:
-        """uint8 [S, S, 3]: the shorter side scaled to `short_side`, then the central window."""
-        size = windows.scaled_size(pixels.shape[1], pixels.shape[0], self.short_side)
-        top, left = windows.central_crop(*size, self.side)
-        scaled = pillow_resize(pixels, size)
-        return scaled[top : top + self.side, left : left + self.side]
+            return bicubic_square(picture, self.side, self.short_side, self._scratch)
+        return scaled_and_cut(picture.rows(None, self._scratch), self.side, self.short_side)
 
     # ---- what evaluations keep
 
@@ -157,3 +148,22 @@ class ImagenetData(WorkloadData):
             "transform": [EVALUATED, self.side, self.short_side],
             "versions": {name: version(name) for name in ("numpy", "pillow", "simplejpeg")},
         }
+
+
+def scaled_and_cut(pixels: Pixels, side: int, short_side: int) -> Pixels:
+    """uint8 [side, side, 3]: the shorter side scaled to `short_side`, then the central window."""
+    size = windows.scaled_size(pixels.shape[1], pixels.shape[0], short_side)
+    top, left = windows.central_crop(*size, side)
+    return pillow_resize(pixels, size)[top : top + side, left : left + side]
+
+
+def bicubic_square(
+    picture: Picture, side: int, short_side: int, scratch: Scratch | None = None
+) -> Any:
+    """float32 [side, side, 3]: the central square of side / short_side of the shorter side,
+    scaled.
+    """
+    place = windows.central_square(picture.width, picture.height, side / short_side)
+    top, left, size = place
+    pixels = picture.rows(top + size, scratch)
+    return bicubic.resize(pixels[top : top + size, left : left + size], side)

@@ -1,5 +1,5 @@
-"""How does a file become pixels?  To the bits that Pillow's `convert("RGB")` gives, and only down to
-the last row that is wanted.
+"""How does a file become pixels?  To the bits that Pillow's `convert("RGB")` gives, and only down
+to the last row that is wanted.
 
 A JPEG is decoded from the top, so a window needs nothing below it.  libjpeg-turbo stops at the
 height that the file's header states: with a smaller height written there, it decodes as much less.

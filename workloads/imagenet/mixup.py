@@ -2,7 +2,7 @@
 
 One weight w ~ Beta(alpha, alpha) for the global batch of a step; a row is mixed with the one eight
 places before it there.  On the benchmark's eight devices, of which device r has every eighth row,
-that is the reference's roll by one in each device's batch, and on 1, 2 or 4 it gives the same pairs.
+that is the reference's roll by one in each device's batch; on 1, 2 or 4 it gives the same pairs.
 Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"
 (https://arxiv.org/abs/1710.09412).
 """

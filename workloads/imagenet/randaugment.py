@@ -1,7 +1,7 @@
 """Which operations does RandAugment draw, and for which picture?
 
-Source: Cubuk et al. 2020, "RandAugment" (https://arxiv.org/abs/1909.13719); the operations are those
-of the benchmark's ViT: drawn with replacement, always applied, always at full strength.
+Source: Cubuk et al. 2020, "RandAugment" (https://arxiv.org/abs/1909.13719); the operations are
+those of the benchmark's ViT: drawn with replacement, always applied, always at full strength.
 """
 
 from collections.abc import Sequence

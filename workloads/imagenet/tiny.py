@@ -24,7 +24,6 @@ _SHORT, _LONG = 48, 64  # pixels a side
 _CONTRAST = 90.0  # least distance of the two colours, in grey levels
 _QUALITY = 90  # of the JPEGs
 _ODD = {3: "grey", 5: "CMYK", 7: "PNG", 11: "grey"}  # number of a training picture -> its kind
-_TURN = 2 * np.pi
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +44,7 @@ _PATTERNS: tuple[Callable[[Array, Array], Array], ...] = (
     lambda x, y: _part(np.hypot(x, y)) < 0.25,  # rings
     lambda x, y: _part(y + _part(x)) < 0.25,  # zigzags
     lambda x, y: _part(np.arctan2(y, x) * 4 / np.pi) < 0.25,  # rays
-    lambda x, y: np.sin(_TURN * x / 1.7 + 2 * np.sin(y)) * np.sin(3 * y + np.sin(4 * x)) > 0,  # spots
+    lambda x, y: np.sin(3.7 * x + 2 * np.sin(y)) * np.sin(3 * y + np.sin(4 * x)) > 0,  # spots
     lambda x, y: 0.5 + 0.5 * np.tanh(x + 0.5 * y),  # a soft edge
 )
 WNIDS = tuple(f"n{10_000_000 + 1234 * (7 * i % 10) + i:08d}" for i in range(len(_PATTERNS)))

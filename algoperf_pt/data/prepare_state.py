@@ -86,9 +86,9 @@ class PrepareState:
         """Unreadable samples of all splits, as far as saved."""
         return sum(len(samples) for samples in self.content["left_out"].values())
 
-    def left_out(self, split: str) -> list[dict[str, str]]:
-        """Name and reason of each of a split, as far as saved."""
-        found: list[dict[str, str]] = self.content["left_out"].get(split, [])
+    def left_out(self, split: str) -> list[dict[str, Any]]:
+        """Name and reason of each of a split, as far as saved; rows where they are not 1."""
+        found: list[dict[str, Any]] = self.content["left_out"].get(split, [])
         return found
 
     def arrays(self, name: str) -> dict[str, Any]:
@@ -107,7 +107,9 @@ class PrepareState:
 
     def _save(self) -> None:
         for split, sample in self._noted:
-            line = {"name": sample.name, "reason": sample.reason}
+            line: dict[str, Any] = {"name": sample.name, "reason": sample.reason}
+            if sample.rows != 1:
+                line["rows"] = sample.rows
             self.content["left_out"].setdefault(split, []).append(line)
         self._noted.clear()
         write_atomically(self._path, json.dumps(self.content))

@@ -43,10 +43,13 @@ class Unreadable:
     Args:
         name: of the raw sample, so that a user finds it.
         reason: what is wrong with it.
+        rows: examples that it would have held; None: nobody knows, so the number of examples of
+            the split can no longer be checked to the last one.
     """
 
     name: str
     reason: str
+    rows: int | None = 1
 
 
 class Preparer(ABC):

@@ -45,17 +45,18 @@ class Member:
         return PurePosixPath(self.name).parent.name
 
 
-def members(path: Path, inside: Member | None = None) -> list[Member]:
+def members(path: Path, inside: Member | None = None, known_as: str = "") -> list[Member]:
     """The regular files of a tar file, in its order; macOS's companions (._x) left out.
 
     Args:
         path: an uncompressed tar file.
         inside: list this tar file, which lies in it, instead.
+        known_as: name of the raw file in messages, where `path` is a copy of it.
 
     Raises:
         DataError: it is no tar file, or ends too early.
     """
-    what = f"{path}, {inside.name}" if inside else str(path)
+    what = f"{path}, {inside.name}" if inside else known_as or str(path)
     start = inside.offset if inside else 0
     try:
         with path.open("rb") as file:

@@ -123,7 +123,8 @@ class ImagenetPreparer(Preparer):
     @cached_property
     def test_pictures(self) -> list[Member]:
         """Sorted by class and name."""
-        found = [m for m in members(self.plain) if m.folder.isdecimal()]
+        found = members(self.plain, known_as=str(self.raw / TEST))
+        found = [member for member in found if member.folder.isdecimal()]
         return sorted(found, key=lambda member: (int(member.folder), member.file))
 
     def _check_classes(self, path: Path, found: set[str], what: str, suffix: str = "") -> None:

@@ -9,7 +9,7 @@ set.
 import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,16 @@ def write_raw(folder: Path, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     labels = {split: rng.permutation(np.arange(n) % len(WNIDS)) for split, n in ROWS.items()}
-    _write_devkit(folder / devkit.NAME, labels["validation"])
+    write_devkit(folder / devkit.NAME, WNIDS, labels["validation"])
     ranked = sorted(WNIDS)
     inner: dict[str, dict[str, bytes]] = {wnid: {} for wnid in WNIDS}
     for number, label in enumerate(labels["train"]):
         name = f"{ranked[label]}_{number}.JPEG"
         inner[ranked[label]][name] = picture(int(label), rng, _ODD.get(number, "colour"))
-    tars = {f"{wnid}.tar": _tar(files) for wnid, files in inner.items()}
-    (folder / TRAIN).write_bytes(_tar(tars))
+    tars = {f"{wnid}.tar": tar_of(files) for wnid, files in inner.items()}
+    (folder / TRAIN).write_bytes(tar_of(tars))
     (folder / VALIDATION).write_bytes(
-        _tar(
+        tar_of(
             {
                 f"ILSVRC2012_val_{number:08d}.JPEG": picture(int(label), rng)
                 for number, label in enumerate(labels["validation"], 1)
@@ -73,7 +73,7 @@ def write_raw(folder: Path, seed: int = 0) -> None:
     )
     top = "imagenetv2-matched-frequency-format-val"
     test = {f"{top}/{y}/{i:040x}.jpeg": picture(int(y), rng) for i, y in enumerate(labels["test"])}
-    (folder / TEST).write_bytes(_packed(_tar(test)))
+    (folder / TEST).write_bytes(packed(tar_of(test)))
 
 
 def picture(label: int, rng: np.random.Generator, kind: str = "colour") -> bytes:
@@ -103,26 +103,33 @@ def draw(label: int, rng: np.random.Generator) -> Array:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _write_devkit(path: Path, labels: Array) -> None:
-    """meta.mat with one synset that has children, and the ground truth in its numbers."""
+def write_devkit(path: Path, wnids: Sequence[str], labels: Array) -> None:
+    """meta.mat with one synset that has children, and the ground truth in its numbers.
+
+    Args:
+        path: of the archive.
+        wnids: WordNet ids by their number, from 1 on.
+        labels: class index of each validation picture.
+    """
     fields = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("num_children", "O")]
-    rows = [(i, wnid, f"pattern {i}", 0) for i, wnid in enumerate(WNIDS, 1)]
-    rows.append((len(WNIDS) + 1, "n19999999", "pattern", len(WNIDS)))
+    rows = [(i, wnid, f"pattern {i}", 0) for i, wnid in enumerate(wnids, 1)]
+    rows.append((len(wnids) + 1, "n19999999", "pattern", len(wnids)))
     meta = io.BytesIO()
     synsets = np.array(rows, dtype=fields).reshape(-1, 1)
     need("scipy.io", "imagenet").savemat(meta, {"synsets": synsets}, do_compression=True)
     header = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy writes the date here
-    number = {wnid: i for i, wnid in enumerate(WNIDS, 1)}
-    truth = "".join(f"{number[wnid]}\n" for wnid in np.array(sorted(WNIDS))[labels])
+    number = {wnid: i for i, wnid in enumerate(wnids, 1)}
+    truth = "".join(f"{number[wnid]}\n" for wnid in np.array(sorted(wnids))[labels])
     top = "ILSVRC2012_devkit_t12"
     files = {
         f"{top}/data/{devkit.META}": header + meta.getvalue()[len(header) :],
         f"{top}/data/{devkit.TRUTH}": truth.encode(),
     }
-    path.write_bytes(_packed(_tar(files)))
+    path.write_bytes(packed(tar_of(files)))
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
+def tar_of(files: dict[str, bytes]) -> bytes:
+    """A tar file with these members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, data in files.items():
@@ -132,5 +139,6 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _packed(data: bytes) -> bytes:
+def packed(data: bytes) -> bytes:
+    """Gzip without a date."""
     return gzip.compress(data, mtime=0)

@@ -21,7 +21,7 @@ from algoperf_pt.workload_data import EVAL_TRAIN_SEED, Batch, WorkloadData
 from workloads.fastmri.kspace import magnitude, normalised, stacked_bases
 from workloads.fastmri.masks import MaskRule, uniform
 
-_CHUNK = 8  # slices that a CPU works on at once: they stay in its cache
+_CHUNK = 4  # slices that a CPU works on at once: they stay in its cache
 _BLOCK = 512  # bytes: a part of a shard begins at a multiple of it
 
 

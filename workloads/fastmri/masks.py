@@ -33,6 +33,11 @@ class MaskRule:
     center_fraction: float
     acceleration: float
 
+    def middle(self, widths: Array) -> Array:
+        """int64: columns in the middle; the product in float32 and cut, as in the reference."""
+        product = widths.astype(np.float32) * np.float32(self.center_fraction)
+        return product.astype(np.int64)
+
     def kept(self, widths: Array, uniform: Array) -> Array:
         """bool [N, W]: the kept columns of each slice; none beyond its width.
 
@@ -41,7 +46,7 @@ class MaskRule:
             uniform: float32 [N or 1, W] random numbers in [0, 1).
         """
         width = widths[:, None].astype(np.int64)
-        middle = (width.astype(np.float32) * np.float32(self.center_fraction)).astype(np.int64)
+        middle = self.middle(width)
         first = (width - middle + 1) // 2
         wanted = width.astype(np.float32) / np.float32(self.acceleration) - middle
         share = wanted.astype(np.float32) / (width - middle).astype(np.float32)

@@ -177,6 +177,34 @@ def test_as_many_unreadable_samples_as_stated_are_left_out_and_listed(raw, tmp_p
     assert rows.tolist() == [r for n in (0, 1, 3, 4, 6, 7) for r in range(5 * n, 5 * n + 5)]
 
 
+@pytest.mark.parametrize(
+    "lost, expected, right",
+    [(5, 40, True), (5, 41, False), (None, 40, True), (None, 99, True), (None, 34, False)],
+)
+def test_unreadable_samples_of_several_examples(raw, tmp_path, lost, expected, right):
+    """35 of 40 are left; the number of the other five is known, or not."""
+
+    class Blocks(Toy):
+        max_corrupt = 1
+
+        def samples(self, split, raw):
+            for number, sample in enumerate(super().samples(split, raw)):
+                unreadable = split == "train" and number == 3
+                yield Unreadable("block_3", "it is cut short", lost) if unreadable else sample
+
+        def expected_rows(self, split):
+            return 40 if split == "test" else expected
+
+    if right:
+        index = prepare(Blocks(), raw, tmp_path / "out", quiet=True)
+        assert index.rows("train") == 35
+        (line,) = index.left_out("train")
+        assert line == {"name": "block_3", "reason": "it is cut short", "rows": lost}
+    else:
+        with pytest.raises(DataError, match="hold 35 examples for the split 'train'"):
+            prepare(Blocks(), raw, tmp_path / "out", quiet=True)
+
+
 def test_missing_and_wrong_raw_files(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         prepare(Toy(), tmp_path / "nowhere", tmp_path / "out", quiet=True)

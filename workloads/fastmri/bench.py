@@ -1,4 +1,4 @@
-"""What is measured of fastMRI?  Slices of full size, and shards with the common widths of k-space."""
+"""What is measured of fastMRI?  Slices of full size, and shards with common widths of k-space."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -23,8 +23,8 @@ Array = np.ndarray[Any, Any]
 
 
 def row_transform(kspace: Array, height: int) -> Array:
-    """complex64 [B, H, W] -> [B, W, h]: centred orthonormal inverse Fourier transform over the rows,
-    the middle h of them, columns first.
+    """complex64 [B, H, W] -> [B, W, h]: centred orthonormal inverse Fourier transform over the
+    rows, the middle h of them, columns first.
     """
     shifted = np.fft.ifftshift(kspace.astype(np.complex64, copy=False), axes=1)
     whole = np.fft.fftshift(np.fft.ifft(shifted, axis=1, norm="ortho"), axes=1)

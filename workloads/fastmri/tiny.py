@@ -78,7 +78,8 @@ def draw(width: int, rng: np.random.Generator) -> Array:
         centre, radii = rng.uniform(-0.6, 0.6, 2), rng.uniform(0.08, 0.4, 2)
         angle, value = rng.uniform(0, np.pi), rng.uniform(0.1, 1.0)
         where = _inside(x, y, centre, radii, angle)
-        stripes = 0.5 + 0.5 * np.sign(np.sin(rng.uniform(12, 24) * (x * np.cos(angle) + y * np.sin(angle))))
+        across = x * np.cos(angle) + y * np.sin(angle)
+        stripes = np.sin(rng.uniform(12, 24) * across) > 0
         image = np.where(where, value * (stripes if rng.random() < 0.3 else 1.0), image)
     a, b, c = rng.uniform(-1, 1, 3)
     noise = rng.normal(0, _NOISE, (2, _ROWS, width))

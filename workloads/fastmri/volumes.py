@@ -68,7 +68,8 @@ class Sizes:
             raise VolumeError(f"it has {kspace[2]} columns, less than {self.width}", slices)
         wanted = (slices, self.height, self.width)
         if target != wanted:
-            raise VolumeError(f"{TARGET!r} has the shape {list(target)}, not {list(wanted)}", slices)
+            reason = f"{TARGET!r} has the shape {list(target)}, not {list(wanted)}"
+            raise VolumeError(reason, slices)
 
 
 def read_volume(path: Path, sizes: Sizes) -> Volume:

@@ -23,6 +23,11 @@ TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 TEST = "imagenetv2-matched-frequency.tar.gz"
 LABEL = np.dtype("<i2")
 _RELEASED_ROWS = {"train": 1_281_167, "validation": 50_000, "test": 10_000}
+_RELEASED_MD5 = {
+    TRAIN: "1d675b47d978889d74fa0da5fadfb00e",
+    VALIDATION: "29b22e2961454d5413ddabcf34fc5622",
+    devkit.NAME: "fa75699e90414af021442c21a62c3abf",
+}
 _PLAIN = "imagenetv2.tar"  # unpacked while preparing
 _OVERHEAD = 2560  # bytes a picture: two headers, the class, padding
 # Shards of 1.5 GB: a process keeps its shards open, and systems allow about 1,000 open files.
@@ -35,17 +40,20 @@ class ImagenetPreparer(Preparer):
 
     Args:
         name: of the dataset.
-        rows: pictures of each split, of which the files must hold just these.
+        rows: pictures of each split, of which the files must hold just these; None: the files are
+            the released ones, and their checksums are compared.
         classes: number of classes.
     """
 
-    raw_files = tuple(RawFile(name) for name in (TRAIN, VALIDATION, devkit.NAME, TEST))
     samples_per_shard = 13_500  # a unit of the training split is a shard: 13,000 pictures at most
 
     def __init__(
         self, name: str = "imagenet", rows: dict[str, int] | None = None, classes: int = 1000
     ) -> None:
         self.name, self.rows, self.classes = name, rows or _RELEASED_ROWS, classes
+        md5 = {} if rows else _RELEASED_MD5
+        names = (TRAIN, VALIDATION, devkit.NAME, TEST)
+        self.raw_files = tuple(RawFile(name, md5=md5.get(name)) for name in names)
 
     def expected_rows(self, split: str) -> int:
         return self.rows[split]

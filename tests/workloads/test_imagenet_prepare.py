@@ -284,3 +284,10 @@ def test_the_command_leaves_out_as_many_as_stated(tmp_path, monkeypatch, capsys)
     assert "left out of validation: ILSVRC2012_img_val.tar, ILSVRC2012_val_00000003.JPEG" in (
         capsys.readouterr().out
     )
+
+
+def test_the_released_archives_are_known_by_their_checksums(tmp_path):
+    raw = write(tmp_path / "raw", *contents())
+    with pytest.raises(DataError, match=f"{TRAIN} has the MD5"):
+        prepare(ImagenetPreparer(), raw, tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out" / "index.json").exists()

@@ -192,6 +192,20 @@ class Bench(ABC):
         counts["eval_train"] = min(counts["train"], evaluated)
         return [f"workload.num_examples.{split}={count}" for split, count in counts.items()]
 
+    def rival(self, folder: Path, rows: int) -> Iterator[Batch] | None:
+        """Endless training batches of the same examples by the usual means, to be measured beside
+        ours; None: there is none.
+
+        Args:
+            folder: what `loader_data` wrote; what is written beside it is removed with it.
+            rows: of a batch.
+        """
+        return None
+
+    def loader_parts(self, data: Any, rows: int) -> dict[str, float]:
+        """CPU ms an example of each stage in which a training batch of `rows` is made, by name."""
+        return {}
+
     def write_prepared(
         self,
         folder: Path,

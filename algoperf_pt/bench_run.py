@@ -26,7 +26,7 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.measuring import Measured, Stopwatch, device_name, measure
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.result import read_result
-from algoperf_pt.workload_data import Batch
+from algoperf_pt.workload_data import Batch, WorkloadData
 
 WHAT = ("step", "eval", "loader", "trial")
 REFERENCE_SUBMISSION = "nadamw"  # the reference's steps were taken with it
@@ -99,7 +99,7 @@ class Measurements:
         with tempfile.TemporaryDirectory() as folder:
             places = self._data(Path(folder, "data"))
             if "loader" in what:
-                yield self.loader_train(places)
+                yield from self.loader_train(places, Path(folder))
                 yield self.loader_eval(places)
             if "trial" in what:
                 yield self.trial([*places, f"experiment_dir={folder}/experiments"])
@@ -143,12 +143,41 @@ class Measurements:
 
     # ---- loader
 
-    def loader_train(self, places: list[str]) -> dict[str, Any]:
-        """Batches of the endless training stream, which goes on from repetition to repetition."""
+    def loader_train(self, places: list[str], folder: Path) -> Iterator[dict[str, Any]]:
+        """Batches of the endless training stream, which goes on from repetition to repetition; the
+        usual loader before them, where the data are made up and the workload knows one.
+        """
         config = compose_config([*self.plan.overrides, *places])
         rows = self.plan.batch or config["workload"]["baseline_batch_size"]
-        stream = make_data(config).train_batches(rows, 0, self.ranks)
-        return self._loader("loader_train", rows, lambda: stream)
+        data = make_data(config)
+        other = self.bench.rival(data.root, rows) if self.plan.made_up else None
+        extra: dict[str, Any] = {}
+        if other is not None:
+            line = self._loader("loader_rival", rows, lambda: other)
+            yield line
+            extra["rival_units_per_cpu_s"] = line["units_per_cpu_s"]
+        stream = data.train_batches(rows, 0, self.ranks)
+        line = self._loader("loader_train", rows, lambda: stream)
+        if other is not None:
+            extra["against_rival"] = line["units_per_cpu_s"] / extra["rival_units_per_cpu_s"]
+        extra |= self._parts(data, rows)
+        yield {**line, **extra}
+
+    def _parts(self, data: WorkloadData, rows: int) -> dict[str, Any]:
+        """Stages of a training batch, those of the repetition with the median total, and what is
+        left without the work that a GPU would do.
+        """
+        every = [self.bench.loader_parts(data, rows) for _ in range(self.plan.repeats)]
+        parts = sorted(every, key=lambda part: sum(part.values()))[len(every) // 2]
+        if not parts:
+            return {}
+        total = sum(parts.values())
+        before = total - parts.get("finish", 0.0)
+        return {
+            "parts_ms": parts,
+            "parts_share": {name: value / total for name, value in parts.items()},
+            "examples_per_cpu_s_before_finish": 1e3 / before,
+        }
 
     def loader_eval(self, places: list[str]) -> dict[str, Any]:
         """The first batches of the validation split, the same in every repetition."""

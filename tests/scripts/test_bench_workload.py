@@ -99,6 +99,23 @@ def test_made_up_data_take_the_real_road(capsys, name):
 
 
 @pytest.mark.slow
+def test_the_usual_loader_is_measured_beside_ours(capsys):
+    """Stages have names and add up; the ratio is that of the two lines."""
+    code, lines, err = run(capsys, "imagenet_vit_tiny", "--what", "loader", "--batch", 20)
+    assert code == 0, err
+    rival, train, evaluation = lines
+    assert [line["what"] for line in lines] == ["loader_rival", "loader_train", "loader_eval"]
+    assert rival["units"] == train["units"] == 60 and rival["shape"] == train["shape"]
+    ratio = train["units_per_cpu_s"] / rival["units_per_cpu_s"]
+    assert train["against_rival"] == pytest.approx(ratio, rel=1e-3)
+    assert {"read", "decode", "augment", "finish"} < train["parts_ms"].keys()
+    assert sum(train["parts_share"].values()) == pytest.approx(1, abs=1e-3)
+    before = sum(ms for name, ms in train["parts_ms"].items() if name != "finish")
+    assert train["examples_per_cpu_s_before_finish"] == pytest.approx(1e3 / before, rel=1e-3)
+    assert evaluation["units"] == 60 and "parts_ms" not in evaluation
+
+
+@pytest.mark.slow
 def test_a_trial_and_where_its_seconds_went(capsys):
     code, (line,), err = run(capsys, "digits", "--what", "trial", "--batch", 8)
     assert code == 0, err

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
 from algoperf_pt.data.augment import Augment
@@ -14,6 +14,7 @@ from workloads.image_classification import pixels as shared
 from workloads.imagenet import bicubic, mixup, randaugment, windows
 from workloads.imagenet.decode import Picture, Scratch, flaw
 from workloads.imagenet.resample import normalise, pillow_resize, resize_window
+from workloads.imagenet.rival import by_pillow
 
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 RNG = np.random.default_rng(0)
@@ -193,31 +194,6 @@ def test_normalising_is_that_of_the_other_workloads():
 # ---- RandAugment
 
 
-def by_pillow(image, name, sign):
-    """The benchmark's definition, in Pillow's own words."""
-    shear, move = 0.3 * sign, -100 * sign
-    matrices = {
-        "ShearX": (1, shear, 0, 0, 1, 0),
-        "ShearY": (1, 0, 0, shear, 1, 0),
-        "TranslateX": (1, 0, move, 0, 1, 0),
-        "TranslateY": (1, 0, 0, 0, 1, move),
-    }
-    if name in matrices:
-        affine = Image.Transform.AFFINE
-        return image.transform(image.size, affine, matrices[name], fillcolor=(128,) * 3)
-    if name in ("Brightness", "Color", "Contrast", "Sharpness"):
-        return getattr(ImageEnhance, name)(image).enhance(1.9)
-    return {
-        "Rotate": lambda: image.rotate(30 * sign, fillcolor=(128,) * 3),
-        "Posterize": lambda: ImageOps.posterize(image, 4),
-        "Solarize": lambda: ImageOps.solarize(image, 256),
-        "SolarizeAdd": lambda: image.point([x + 110 if x < 128 else x for x in range(256)] * 3),
-        "AutoContrast": lambda: ImageOps.autocontrast(image),
-        "Equalize": lambda: ImageOps.equalize(image),
-        "Invert": lambda: ImageOps.invert(image),
-    }[name]()
-
-
 PICTURES = {
     "noise": RNG.integers(0, 256, (224, 224, 3)).astype(np.uint8),
     "smooth": smooth(224, 224),
@@ -235,7 +211,7 @@ def test_operations_are_pillows_to_the_bit(name, sign):
     for which, pixels in PICTURES.items():
         before = pixels.copy()
         found = randaugment.operate(pixels, name, sign, (0.0, 0.0))
-        wanted = np.asarray(by_pillow(Image.fromarray(pixels), name, sign))
+        wanted = np.asarray(by_pillow(Image.fromarray(pixels), name, sign, RNG))
         assert found.dtype == np.uint8 and np.array_equal(found, wanted), which
         assert np.array_equal(pixels, before), which
 
@@ -316,6 +292,13 @@ def test_pictures_and_labels_are_mixed_alike():
     assert torch.allclose(targets[2], torch.tensor([0, 0.3, 0.7, 0]))
     assert torch.allclose(targets[0], torch.tensor([0.3, 0, 0.7, 0]))
     assert torch.equal(mixup.mix(inputs, torch.tensor(1.0), partner), inputs)
+
+
+def test_mixing_before_normalising_is_mixing_after_it():
+    images = torch.randint(256, (4, 9, 9, 3), dtype=torch.uint8)
+    mixed = torch.tensor(0.3), torch.tensor([3, 0, 1, 2])
+    wanted = mixup.mix(normalise(images, MEAN, STD), *mixed)
+    assert (normalise(images, MEAN, STD, mixed) - wanted).abs().max() < 1e-6
 
 
 def test_weights_are_beta_distributed():

@@ -38,7 +38,12 @@ def mix(values: Tensor, weight: Tensor, partner: Tensor) -> Tensor:
         weight: float32 [].
         partner: int64 [B].
     """
-    return torch.lerp(values.index_select(0, partner), values, weight)
+    return blend(values, values.index_select(0, partner), weight)
+
+
+def blend(values: Tensor, others: Tensor, weight: Tensor) -> Tensor:
+    """weight * values + (1 - weight) * others; float32 of one shape."""
+    return torch.lerp(others, values, weight)
 
 
 def dense(labels: Tensor, classes: int) -> Tensor:

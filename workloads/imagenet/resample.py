@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 
 from algoperf_pt.optional import need
 from workloads.imagenet.decode import Pixels
+from workloads.imagenet.mixup import blend
 from workloads.imagenet.windows import Window
 
 
@@ -43,17 +44,36 @@ def pillow_resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(image.fromarray(pixels).resize(size, image.Resampling.BILINEAR))
 
 
-def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalise(
+    images: Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    mixed: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """float32 [B, S, S, 3]: (images - 255 mean) / (255 std) by channel.
+
+    Pictures are mixed before they are normalised, while they are small: the result is the same,
+    since the shares add up to 1.
 
     Args:
         images: uint8, or float32 on the scale 0..255, [B, S, S, 3], contiguous.
         mean, std: of the three channels on the scale [0, 1].
+        mixed: share of each picture [], and whose picture the rest comes from [B].
     """
     length = images.shape[2] * images.shape[3]
     centre, scale = _constants(tuple(mean), tuple(std), length, images.device)
-    rows = images.reshape(-1, length).to(torch.float32, copy=True)
-    return rows.sub_(centre).div_(scale).view(images.shape)
+    rows = images.reshape(len(images), -1, length)
+    others = rows if mixed is None else rows.index_select(0, mixed[1])
+    found = torch.empty(rows.shape, device=images.device)
+    # A CPU does one picture after another, so that each further pass finds it in the cache.
+    each = images.device.type == "cpu"
+    for out, part, other in zip(found, rows, others) if each else [(found, rows, others)]:
+        if mixed is None:
+            out.copy_(part)
+        else:
+            out.copy_(blend(part.float(), other.float(), mixed[0]))
+        out.sub_(centre).div_(scale)
+    return found.view(images.shape)
 
 
 @lru_cache(maxsize=16)

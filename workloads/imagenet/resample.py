@@ -3,8 +3,8 @@
 Windows: bilinear with antialiasing, by two means.
 
 `pillow_resize` is Pillow's own, to the bit.  `resize_window` takes torch's kernel for uint8, which
-sums the same weights with 15 bits after the point in place of 22: about two values in a thousand
-differ by one grey level, at a quarter of the time.
+sums the same weights with 15 bits after the point in place of 22: up to four values in a hundred
+differ, by one grey level (one in 30 million by two), as often up as down, at a quarter of the time.
 """
 
 from collections.abc import Sequence

@@ -26,8 +26,8 @@ _EIGHTH = 8  # smallest size that a JPEG decodes to: all its data are read, litt
 
 
 class Scratch:
-    """Memory into which one picture after another is decoded: fresh pages for each would cost a
-    fifth of the decoding.
+    """Memory into which one picture after another is decoded: fresh pages for each cost up to a
+    fifth of the decoding, depending on the allocator.
     """
 
     def __init__(self) -> None:

@@ -48,7 +48,7 @@ class FastmriBench(Bench):
     def loader_data(self, folder: Path) -> None:
         """Volumes as the preparation stores them."""
         made = {split: self._volumes(count) for split, count in _VOLUMES.items()}
-        self.write_prepared(folder, made)
+        self.write_prepared(folder, made, samples_per_shard=1)
 
     def _volumes(self, count: int) -> Iterator[Sample]:
         rng = np.random.default_rng(count)

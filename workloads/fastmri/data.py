@@ -59,6 +59,9 @@ class FastmriData(WorkloadData):
         self._tables: dict[str, "_Table"] = {}
         self._basis: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tables": {}, "_basis": None}  # workers read the tables again
+
     def table(self, split: str) -> "_Table":
         """Widths and volume maxima of all slices, and where things begin."""
         if not self._tables:

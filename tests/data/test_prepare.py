@@ -8,53 +8,11 @@ import webdataset as wds
 
 from algoperf_pt.data.index import DataIndex
 from algoperf_pt.data.prepare import find_preparer, main, prepare
-from algoperf_pt.data.preparer import Preparer, RawFile, Unreadable
+from algoperf_pt.data.preparer import Preparer, RawFile
 from algoperf_pt.data.reader import ShardReader
 from algoperf_pt.data.shards import Sample
 from algoperf_pt.errors import ConfigError, DataError
-
-
-class Toy(Preparer):
-    """40 texts of different lengths, and rows in blocks of 5."""
-
-    name = "toy"
-    splits = ("train", "test")
-    samples_per_shard = 3
-    raw_files = (RawFile("raw.txt"),)
-    stop_after = None
-
-    def estimate_bytes(self, raw):
-        return 1000
-
-    def expected_rows(self, split):
-        return 40
-
-    def samples(self, split, raw):
-        for number in range(8):
-            if self.stop_after == (split, number):
-                raise KeyboardInterrupt
-            rows = np.arange(number * 5, number * 5 + 5, dtype=np.int32)
-            wide = np.stack([rows, -rows], 1)
-            yield Sample(f"{number:04d}", {"row": wide.tobytes(), "id": rows.tobytes()}, 5)
-
-
-@pytest.fixture
-def raw(tmp_path):
-    folder = tmp_path / "raw"
-    folder.mkdir()
-    (folder / "raw.txt").write_text("hello")
-    return folder
-
-
-@pytest.fixture
-def toy(tmp_path, raw):
-    out = tmp_path / "out"
-    prepare(Toy(), raw, out, quiet=True)
-    return out
-
-
-def contents(folder):
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+from tests.support.toy import Toy, contents
 
 
 def test_rows_come_back_in_any_order(toy):
@@ -135,74 +93,6 @@ def test_fewer_examples_than_expected_are_refused(raw, tmp_path):
     with pytest.raises(DataError, match="hold 40 examples for the split 'train'"):
         prepare(short, raw, tmp_path / "out", quiet=True)
     assert not (tmp_path / "out" / "index.json").exists()
-
-
-class Corrupt(Toy):
-    """Toy, of whose texts two cannot be read."""
-
-    bad = (2, 5)
-
-    def samples(self, split, raw):
-        for number, sample in enumerate(super().samples(split, raw)):
-            unreadable = split == "train" and number in self.bad
-            yield Unreadable(f"text_{number}", "it is cut short") if unreadable else sample
-
-    def expected_rows(self, split):
-        return 40 if split == "test" else 40 - 4 * len(self.bad)  # each holds 5 and counts as 1
-
-
-def test_an_unreadable_sample_ends_the_preparation_and_is_named(raw, tmp_path):
-    with pytest.raises(DataError, match="text_2 cannot be read: it is cut short") as caught:
-        prepare(Corrupt(), raw, tmp_path / "out", quiet=True)
-    assert "--max-corrupt N" in caught.value.fix
-    some = Corrupt()
-    some.max_corrupt = 1
-    with pytest.raises(DataError, match="(?s)text_5 .*at most 1 .* number 2"):
-        prepare(some, raw, tmp_path / "out", quiet=True)
-
-
-@pytest.mark.parametrize("where", [None, ("train", 1), ("train", 4), ("train", 7), ("test", 1)])
-def test_as_many_unreadable_samples_as_stated_are_left_out_and_listed(raw, tmp_path, where):
-    out, some = tmp_path / "out", Corrupt()
-    some.max_corrupt, some.stop_after = 2, where
-    if where:
-        with pytest.raises(KeyboardInterrupt):
-            prepare(some, raw, out, quiet=True)
-        some.stop_after = None
-    index = prepare(some, raw, out, quiet=True)
-    listed = [{"name": f"text_{n}", "reason": "it is cut short"} for n in Corrupt.bad]
-    assert index.left_out("train") == listed and index.left_out("test") == []
-    assert index.rows("train") == 30 and index.rows("test") == 40
-    rows = ShardReader(index, "train").read_rows(np.arange(30), "id").view(np.int32).ravel()
-    assert rows.tolist() == [r for n in (0, 1, 3, 4, 6, 7) for r in range(5 * n, 5 * n + 5)]
-
-
-@pytest.mark.parametrize(
-    "lost, expected, right",
-    [(5, 40, True), (5, 41, False), (None, 40, True), (None, 99, True), (None, 34, False)],
-)
-def test_unreadable_samples_of_several_examples(raw, tmp_path, lost, expected, right):
-    """35 of 40 are left; the number of the other five is known, or not."""
-
-    class Blocks(Toy):
-        max_corrupt = 1
-
-        def samples(self, split, raw):
-            for number, sample in enumerate(super().samples(split, raw)):
-                unreadable = split == "train" and number == 3
-                yield Unreadable("block_3", "it is cut short", lost) if unreadable else sample
-
-        def expected_rows(self, split):
-            return 40 if split == "test" else expected
-
-    if right:
-        index = prepare(Blocks(), raw, tmp_path / "out", quiet=True)
-        assert index.rows("train") == 35
-        (line,) = index.left_out("train")
-        assert line == {"name": "block_3", "reason": "it is cut short", "rows": lost}
-    else:
-        with pytest.raises(DataError, match="hold 35 examples for the split 'train'"):
-            prepare(Blocks(), raw, tmp_path / "out", quiet=True)
 
 
 def test_missing_and_wrong_raw_files(tmp_path):
@@ -303,81 +193,6 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["mnist", "--out", out])
     assert "where are the raw files of mnist?" in capsys.readouterr().err
-
-
-class Ragged(Preparer):
-    """Texts of different lengths in blocks, made day by day, with a vocabulary beside them."""
-
-    name = "ragged"
-    splits = ("train",)
-    samples_per_shard = 2
-    raw_files = (RawFile("raw.txt"),)
-    assets = ("vocabulary.txt",)
-    stop_in = None
-
-    def __init__(self):
-        self.made = []
-
-    def estimate_bytes(self, raw):
-        return 1000
-
-    def begin(self, raw, out, scratch):
-        assert scratch.is_dir()
-        (out / "vocabulary.txt").write_text((raw / "raw.txt").read_text())
-
-    def units(self, split, raw):
-        return ("day_0", "day_1", "day_2")
-
-    def unit_samples(self, split, raw, unit):
-        self.made.append(unit)
-        for number in range(3):
-            if self.stop_in == (unit, number):
-                raise KeyboardInterrupt
-            texts = [np.arange(n, dtype=np.uint16) + 100 * number for n in (3, 0, 1, 7)]
-            lengths = np.array([len(t) for t in texts], np.uint16)
-            parts = {"length": lengths.tobytes(), "token": np.concatenate(texts).tobytes()}
-            yield Sample(f"{unit}_{number}", parts, 4, ragged=("token",))
-
-
-def test_a_part_of_different_widths_is_read_by_stretches(tmp_path, raw):
-    out = tmp_path / "out"
-    reader = ShardReader(prepare(Ragged(), raw, out, quiet=True), "train")
-    assert len(reader) == 36
-    lengths = reader.all_rows("length").copy().view(np.uint16).ravel().astype(np.int64)
-    starts = np.cumsum(lengths) - lengths
-    for wanted in ([0], [35, 3, 4, 1, 13], list(range(36)), [1], []):
-        wanted = np.array(wanted, dtype=np.int64)
-        found = reader.read_spans("token", starts[wanted], lengths[wanted], np.uint16)
-        expected = [np.arange(lengths[i]) + 100 * (i // 4 % 3) for i in wanted]
-        assert np.array_equal(found, np.concatenate([[], *expected]))
-
-
-def test_only_the_unfinished_unit_is_made_again(tmp_path, raw):
-    out, whole = tmp_path / "out", tmp_path / "whole"
-    prepare(Ragged(), raw, whole, quiet=True)
-    first = Ragged()
-    first.stop_in = ("day_1", 2)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(first, raw, out, quiet=True)
-    again = Ragged()
-    prepare(again, raw, out, quiet=True)
-    assert again.made == ["day_1", "day_2"]
-    assert contents(out) == contents(whole)
-
-
-def test_files_beside_the_shards_are_watched(tmp_path, raw):
-    out = tmp_path / "out"
-    index = prepare(Ragged(), raw, out, quiet=True)
-    assert index.asset("vocabulary.txt").read_text() == "hello" and not index.verify()
-    with pytest.raises(DataError, match="knows no file 'other.txt'"):
-        index.asset("other.txt")
-    (out / "vocabulary.txt").write_text("hullo")
-    assert index.verify()[0].startswith("vocabulary.txt: SHA-256")
-    (out / "vocabulary.txt").unlink()
-    with pytest.raises(DataError, match="file .*vocabulary.txt is missing"):
-        DataIndex.open(out)
-    prepare(Ragged(), raw, out, force=True, quiet=True)
-    assert not (out / ".scratch").exists()
 
 
 def test_neighbouring_rows_are_read_at_once(toy, monkeypatch):

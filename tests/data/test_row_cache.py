@@ -12,7 +12,7 @@ import pytest
 from algoperf_pt.data import row_cache
 from algoperf_pt.data.prepare import prepare
 from algoperf_pt.data.row_cache import FOLDER, RowCache
-from tests.data.test_prepare import Toy
+from tests.support.toy import Toy
 
 SHAPE = (3, 5)
 COVERED = np.array([2, 3, 7, 40, 41])

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "workloads": {"algoperf_pt"},
     "optimizers": {"algoperf_pt"},
 }
-SHARED = {"image_classification", "text", "speech", "imagenet", "librispeech"}  # shared modules
+SHARED = {"image_classification", "initialisers", "text", "speech", "imagenet", "librispeech"}
 LIGHT = ("cli", "config", "config_checks", "driver", "errors", "heartbeat", "help", "instantiate")
 LIGHT += ("records", "result", "schema", "seeds", "slurm", "spec", "status", "summary", "supervise")
 PYTHON = [

@@ -5,16 +5,14 @@ Shapes: B batch, C channels, h, w height and width at a level.  Source: Ronneber
 (https://arxiv.org/abs/1811.08839); sizes and initialisation are those of AlgoPerf's fastmri.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, pad
 
+from workloads.initialisers import lecun_normal_
+
 _SLOPE = 0.2  # of the leaky rectifier below zero
 _INSTANCE_EPS, _LAYER_EPS = 1e-5, 1e-6
-_CUT = 2.0  # standard deviations at which the normal distribution of the weights is cut
-_CUT_STD = 0.87962566103423978  # standard deviation of a standard normal cut there
 
 
 class UNet(nn.Module):
@@ -83,9 +81,7 @@ class UNet(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                std = 1.0 / math.sqrt(module.weight[0].numel()) / _CUT_STD
-                cut = (-_CUT * std, _CUT * std)
-                nn.init.trunc_normal_(module.weight, 0.0, std, *cut, generator=generator)
+                lecun_normal_(module.weight, generator)
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.GroupNorm):

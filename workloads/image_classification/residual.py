@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from workloads.image_classification.initialisers import lecun_normal_
+from workloads.initialisers import lecun_normal_
 
 _FC_STD = 0.01
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from algoperf_pt.errors import ConfigError
-from workloads.image_classification.initialisers import lecun_normal_
 from workloads.imagenet.vit_layers import (
     EPS,
     AttentionPooling,
@@ -20,6 +19,7 @@ from workloads.imagenet.vit_layers import (
     SelfAttention,
     code_of_places,
 )
+from workloads.initialisers import lecun_normal_
 
 POOLINGS = ("mean", "map")
 

@@ -292,6 +292,38 @@ def test_a_rate_drops_values_in_that_call_alone(monkeypatch):
     assert torch.allclose(workload(batch, dropout_rate=0.5), plain, atol=1e-6)
 
 
+# ---- compiled
+
+
+@pytest.mark.parametrize("name", ["imagenet_resnet_tiny", "imagenet_vit_tiny"])
+def test_a_compiled_network_computes_the_same(name, monkeypatch):
+    """Outputs and gradients in both modes, the statistics flag, and a rate given per call."""
+    eager, compiled = (built(name, monkeypatch).train() for _ in range(2))
+    if name == "imagenet_vit_tiny":
+        for workload in (eager, compiled):
+            torch.nn.init.normal_(workload.model.head.weight, generator=seeded())
+    torch._dynamo.reset()
+    compiled.model.compile(backend="aot_eager", fullgraph=True, dynamic=False)
+    batch = {"inputs": torch.rand(4, 3, 32, 32, generator=seeded())}
+    for arguments in ({}, {"update_batch_norm": False}, {"dropout_rate": 0.0}):
+        found = [workload(batch, **arguments) for workload in (eager, compiled)]
+        assert torch.allclose(*found, atol=1e-5), arguments
+        for logits, workload in zip(found, (eager, compiled)):
+            workload.zero_grad()
+            logits.square().sum().backward()
+        for key, parameter in eager.model.named_parameters():
+            other = compiled.model.get_parameter(key)
+            assert torch.allclose(parameter.grad, other.grad, rtol=1e-3, atol=1e-4), key
+        for key, value in eager.model.state_dict().items():
+            assert torch.allclose(value, compiled.model.state_dict()[key], atol=1e-6), key
+    with torch.no_grad():
+        found = [workload.eval()(batch) for workload in (eager, compiled)]
+    assert torch.allclose(*found, atol=1e-5)
+    if name == "imagenet_vit_tiny":
+        dropped = compiled.train()(batch, dropout_rate=0.5)
+        assert not torch.allclose(dropped, found[0], atol=1e-3)
+
+
 # ---- the loss
 
 

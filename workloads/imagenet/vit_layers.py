@@ -200,7 +200,6 @@ def reset_with_small_bias(layer: nn.Linear, generator: torch.Generator) -> None:
     layer.bias.normal_(0.0, _BIAS_STD, generator=generator)
 
 
-@lru_cache(maxsize=16)
 def code_of_places(
     height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
@@ -210,6 +209,16 @@ def code_of_places(
     Args:
         channels: a multiple of 4.
     """
+    # torch.compile cannot look into the cache: there it is part of the graph
+    make = _code_of_places.__wrapped__ if torch.compiler.is_compiling() else _code_of_places
+    made: Tensor = make(height, width, channels, device, dtype)
+    return made
+
+
+@lru_cache(maxsize=16)
+def _code_of_places(
+    height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
     steps = torch.arange(channels // 4, dtype=torch.float64) / (channels // 4 - 1)
     rows, columns = torch.meshgrid(
         *(torch.arange(size, dtype=torch.float64) for size in (height, width)), indexing="ij"

@@ -14,21 +14,11 @@ from algoperf_pt.ranks import Ranks
 from algoperf_pt.roles import ParamType
 from algoperf_pt.spec import make_spec
 from algoperf_pt.workload_data import Loading
+from tests.support.ranks import OneOf
 from tests.support.runs import result, run_inside
 from tests.support.workloads import NAMES, TIERS, node, version_of
 
 CPU = torch.device("cpu")
-
-
-class OneOf(Ranks):
-    """Rank `rank` of `world`, alone: sums stay its own."""
-
-    def __init__(self, rank, world):
-        super().__init__(CPU)
-        self.rank, self.world = rank, world
-
-    def sum_(self, tensor):
-        return tensor
 
 
 @pytest.fixture(params=NAMES)

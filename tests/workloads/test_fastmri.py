@@ -16,6 +16,7 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.roles import ParamType
 from algoperf_pt.spec import make_spec
+from tests.support.ranks import OneOf
 from workloads.fastmri.kspace import (
     _full_precision,
     column_basis,
@@ -31,17 +32,6 @@ from workloads.fastmri.workload import FastmriWorkload
 
 CPU = torch.device("cpu")
 RULE = MaskRule(0.08, 4)
-
-
-class OneOf(Ranks):
-    """Rank `rank` of `world`, alone: sums stay its own."""
-
-    def __init__(self, rank, world):
-        super().__init__(CPU)
-        self.rank, self.world = rank, world
-
-    def sum_(self, tensor):
-        return tensor
 
 
 def complex_noise(*shape, seed=0):

@@ -13,7 +13,7 @@ from algoperf_pt.data.row_cache import FOLDER
 from algoperf_pt.errors import DataError
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.workload_data import Loading
-from tests.workloads.test_contract import OneOf
+from tests.support.ranks import OneOf
 from workloads.imagenet import data as module
 from workloads.imagenet.data import ImagenetData
 from workloads.imagenet.prepare import ImagenetPreparer

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from algoperf_pt.agreement import ABSOLUTE, EACH, Tolerance
+from algoperf_pt.agreement import ABSOLUTE, Tolerance
 from algoperf_pt.parity import Answer
 from workloads.cifar.data import crop_and_flip
-from workloads.image_classification.parity import ClassificationParity
+from workloads.image_classification.parity import RESIDUAL_TOLERANCES, ClassificationParity
 from workloads.image_classification.pixels import normalise
 
 
@@ -14,12 +14,7 @@ class CifarParity(ClassificationParity):
     """Adds the two transforms of raw images."""
 
     tolerances = {
-        "case0/*_grad_l2": Tolerance(1e-2, EACH),  # ReLU: a sign at zero moves single tensors
-        "case0/*_bn_stats_l2": Tolerance(1e-5, EACH),
-        "case0/*train_logits": Tolerance(2e-4),
-        "case0/*_n_valid": Tolerance(0.0),
-        "case0/*logits": Tolerance(2e-5),
-        "case0/*": Tolerance(1e-5),  # losses and metrics
+        **RESIDUAL_TOLERANCES,
         "preprocess/*": Tolerance(1e-6, ABSOLUTE),
     }
     unbounded = ("fc.weight",)  # a normal distribution that is not cut

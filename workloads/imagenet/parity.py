@@ -20,7 +20,7 @@ from algoperf_pt.parity import Answer, Parity
 from algoperf_pt.workload import Workload
 from algoperf_pt.workload_data import Batch
 from workloads.image_classification.metrics import classification_sums
-from workloads.image_classification.parity import ClassificationParity
+from workloads.image_classification.parity import RESIDUAL_TOLERANCES, ClassificationParity
 from workloads.imagenet.preprocess_parity import PreprocessParity
 from workloads.imagenet.workload import ImagenetViT
 
@@ -100,12 +100,7 @@ class ResNetParity(ImagenetParity):
     """The reference's names; tolerances as the fixture's README measured them."""
 
     tolerances = {
-        "case0/*_grad_l2": Tolerance(1e-2, EACH),  # ReLU: a sign at zero moves single tensors
-        "case0/*_bn_stats_l2": Tolerance(1e-5, EACH),
-        "case0/*train_logits": Tolerance(2e-4),
-        "case0/*_n_valid": Tolerance(0.0),
-        "case0/*logits": Tolerance(2e-5),
-        "case0/*": Tolerance(1e-5),  # losses and sums
+        **RESIDUAL_TOLERANCES,
         "metrics/*": Tolerance(1e-6),
         **PreprocessParity.tolerances,
     }

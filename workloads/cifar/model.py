@@ -5,8 +5,8 @@ Recognition" (https://arxiv.org/abs/1512.03385); the stem, the projections and t
 last scale of each block are those of AlgoPerf's cifar workload.
 """
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from workloads.image_classification.residual import Block, ResidualNetwork, conv3x3
 
@@ -28,7 +28,7 @@ class ResNet(ResidualNetwork):
 
     def stem(self, images: Tensor) -> Tensor:
         """[B, 3, 32, 32] -> [B, C, 32, 32]."""
-        return relu(self.bn1(self.conv1(images)), inplace=True)
+        return torch.relu(self.bn1(self.conv1(images)))
 
 
 class BasicBlock(Block):
@@ -53,5 +53,5 @@ class BasicBlock(Block):
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, h, w] -> [B, width, h / stride, w / stride]."""
         identity = x if self.downsample is None else self.downsample(x)
-        y = relu(self.bn1(self.conv1(x)), inplace=True)
-        return relu(self.bn2(self.conv2(y)).add_(identity), inplace=True)
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + identity)

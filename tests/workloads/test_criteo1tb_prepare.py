@@ -284,7 +284,7 @@ def test_a_damaged_shard_fails_its_checksum(tmp_path):
     shard.write_bytes(data)
     (problem,) = index.verify()
     assert problem.startswith(f"{shard.name}: SHA-256")
-    with pytest.raises(DataError, match=f"{shard.name}: part 'row' of member 4 is corrupt"):
+    with pytest.raises(DataError, match=f"{shard.name}: part 'row' of member 4 .*is corrupt"):
         ShardReader(index, "train").all_rows("row")
 
 

@@ -361,7 +361,7 @@ def test_a_checksum_that_fails(source, tmp_path):
     path.write_bytes(content)
     (problem,) = index.verify()
     assert problem.startswith("train-000000.tar: SHA-256")
-    with pytest.raises(DataError, match="part 'ids' of member 0 is corrupt"):
+    with pytest.raises(DataError, match="part 'ids' of member 0 .* is corrupt"):
         stored(index, "train")
 
 

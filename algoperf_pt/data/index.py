@@ -78,9 +78,11 @@ class DataIndex:
         """Examples in a split; 0 if the dataset has no such split."""
         return int(self.content["splits"].get(split, {}).get("rows", 0))
 
-    def left_out(self, split: str) -> list[dict[str, str]]:
-        """Name and reason of each raw sample that could not be read and is not in the split."""
-        found: list[dict[str, str]] = self._split(split).get("left_out", [])
+    def left_out(self, split: str) -> list[dict[str, Any]]:
+        """Name and reason of each raw sample that could not be read and is not in the split; its
+        rows where they are not 1.
+        """
+        found: list[dict[str, Any]] = self._split(split).get("left_out", [])
         return found
 
     def shards(self, split: str) -> list[Path]:
@@ -178,11 +180,17 @@ class DataIndex:
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file."""
-    digest = hashlib.sha256()
+    return digests(path, ("sha256",))["sha256"]
+
+
+def digests(path: Path, kinds: tuple[str, ...]) -> dict[str, str]:
+    """Hexadecimal digests of a file by kind ("sha256", "md5"), all from one reading."""
+    made = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+            for digest in made.values():
+                digest.update(chunk)
+    return {kind: digest.hexdigest() for kind, digest in made.items()}
 
 
 def _read_json(root: Path, dataset: str | None) -> dict[str, Any]:

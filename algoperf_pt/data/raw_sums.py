@@ -2,16 +2,15 @@
 call.
 """
 
-import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from algoperf_pt.data.index import digests
 from algoperf_pt.records import write_atomically
 
 RAW_SUMS = ".raw.json"
-_CHUNK = 1 << 22  # bytes read at a time
 
 
 class RawSums:
@@ -38,13 +37,3 @@ class RawSums:
             with suppress(OSError):  # somebody else's folder: next time they are taken again
                 write_atomically(self._path, json.dumps(self._known))
         return {kind: known[kind] for kind in kinds}
-
-
-def digests(path: Path, kinds: tuple[str, ...]) -> dict[str, str]:
-    """Hexadecimal digests of a file by kind."""
-    made = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            for digest in made.values():
-                digest.update(chunk)
-    return {kind: digest.hexdigest() for kind, digest in made.items()}

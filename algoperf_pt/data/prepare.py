@@ -8,17 +8,16 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from algoperf_pt.data.download import download
+from algoperf_pt.data.find_preparer import find_preparer
 from algoperf_pt.data.index import FORMAT, JSON_NAME, NPZ_NAME, DataIndex, sha256
 from algoperf_pt.data.prepare_state import PLACES, STATE, PrepareState
 from algoperf_pt.data.preparer import Preparer, Unreadable
@@ -26,7 +25,6 @@ from algoperf_pt.data.raw_sums import RawSums
 from algoperf_pt.data.row_cache import FOLDER as CACHE
 from algoperf_pt.data.shards import Sample, write_shard
 from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
-from algoperf_pt.instantiate import instantiate
 from algoperf_pt.records import write_atomically
 
 SCRATCH = ".scratch"  # folder for intermediate files of a preparation
@@ -227,18 +225,20 @@ def _identity(preparer: Preparer, raw_files: list[Path], sums: RawSums) -> dict[
                 )
         size = path.stat().st_size
         raw.append({"name": path.name, "bytes": size, "sha256": found["sha256"]})
-    return {"dataset": preparer.name, "preparer_version": preparer.version, "raw_files": raw}
+    identity = {"dataset": preparer.name, "preparer_version": preparer.version, "raw_files": raw}
+    return identity | ({"options": preparer.options} if preparer.options else {})
 
 
 def _existing(out: Path, identity: dict[str, Any]) -> DataIndex | None:
     if not (out / JSON_NAME).exists():
         return None
     index = DataIndex.open(out)
-    differ = [key for key, value in identity.items() if index.content.get(key) != value]
+    keys = dict.fromkeys([*identity, "options"])
+    differ = [key for key in keys if index.content.get(key) != identity.get(key)]
     if differ:
         raise DataError(
             f"{out} already holds {index.dataset!r}, prepared with other {', '.join(differ)}",
-            expected=f"{identity['dataset']!r}, version {identity['preparer_version']}",
+            expected=", ".join(f"{k}: {v}" for k, v in identity.items() if k != "raw_files"),
             fix="--force prepares it anew, or choose another --out",
         )
     return index
@@ -270,44 +270,16 @@ def _mb(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
 
 
-def find_preparer(name: str) -> Preparer:
-    """The preparer that conf/workload/<name>.yaml names, or that of a workload whose dataset has
-    this name.
-
-    Raises:
-        ConfigError: no such workload; lists the choices.
-    """
-    folder = Path(str(files("conf"))) / "workload"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        path = _user_of(name, folder)
-    found = instantiate(OmegaConf.to_container(_prepare_node(path)))  # type: ignore[arg-type]
-    assert isinstance(found, Preparer)
-    return found
-
-
-def _user_of(dataset: str, folder: Path) -> Path:
-    paths = sorted(folder.glob("*.yaml"))
-    for path in paths:
-        if OmegaConf.select(OmegaConf.load(path), "data.dataset") == dataset:
-            return path
-    choices = ", ".join(path.stem for path in paths)
-    raise ConfigError(f"there is no workload or dataset {dataset!r}", expected=f"one of {choices}")
-
-
-def _prepare_node(path: Path) -> Any:
-    """`prepare` of a workload's YAML; a variant has that of the one that it builds on."""
-    node = OmegaConf.load(path)
-    while "prepare" not in node:
-        (parent,) = [name for name in node.defaults if name != "_self_"]
-        node = OmegaConf.load(path.parent / f"{parent}.yaml")
-    return node.prepare
-
-
 def main(arguments: list[str] | None = None) -> None:
     """algoperf-prepare NAME --out DIR [--raw DIR] and options; see --help."""
     parser = argparse.ArgumentParser("algoperf-prepare", description=__doc__)
     parser.add_argument("name", help="workload, e.g. digits")
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="in place of what stands under `prepare` in conf/workload/NAME.yaml",
+    )
     parser.add_argument("--raw", type=Path, help="folder with the raw files as downloaded")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the shards, usually DATA_DIR/NAME"
@@ -326,7 +298,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read every shard again and compare checksums"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         _run(options)
     except AlgoperfError as error:
@@ -335,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    preparer = find_preparer(options.name)
+    preparer = find_preparer(options.name, options.settings)
     preparer.max_corrupt = options.max_corrupt
     out = options.out.expanduser()
     raw = options.raw.expanduser() if options.raw else preparer.raw_folder()

@@ -3,9 +3,11 @@ them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from algoperf_pt.data.shards import Sample
 from algoperf_pt.errors import DataError
@@ -65,6 +67,7 @@ class Preparer(ABC):
     samples_per_shard: int = 10_000
     raw_files: tuple[RawFile, ...] = ()
     assets: tuple[str, ...] = ()  # files that `begin` leaves beside the shards (a vocabulary, say)
+    options: Mapping[str, Any] = MappingProxyType({})  # choices that the shards follow from (JSON)
     max_corrupt: int = 0  # unreadable samples that may be left out, of all splits together
 
     def begin(self, raw: Path, out: Path, scratch: Path) -> None:

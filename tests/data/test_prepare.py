@@ -215,3 +215,39 @@ def test_a_preparer_without_samples_says_what_to_define(tmp_path, raw):
 
     with pytest.raises(NotImplementedError, match="Empty must define samples, or units"):
         prepare(Empty(), raw, tmp_path / "out", quiet=True)
+
+
+def test_settings_of_the_yaml_can_be_given_on_the_command_line():
+    preparer = find_preparer("fastmri_tiny", ["volumes_per_shard=7", "name=other"])
+    assert (preparer.samples_per_shard, preparer.name) == (7, "other")
+    assert find_preparer("fastmri_tiny").samples_per_shard == 5
+    for wrong, message in (
+        ("heigth=32", "KEY one of name, rows, height"),
+        ("height", "KEY=VALUE"),
+        ("height=tall", "int, as height=48"),
+        ("_target_=os.remove", "no setting of this preparation"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            find_preparer("fastmri_tiny", [wrong])
+
+
+def test_settings_stand_anywhere_in_the_command(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["mnist_tiny", "--out", str(tmp_path), "name=x", "--verify", "colour=red"])
+    assert "'colour=red' is no setting" in capsys.readouterr().err
+
+
+def test_a_folder_made_with_other_options_is_refused(raw, tmp_path):
+    def with_options(options):
+        preparer = Toy()
+        preparer.options = options
+        return preparer
+
+    out = tmp_path / "out"
+    prepare(with_options({"codec": "flac"}), raw, out, quiet=True)
+    prepare(with_options({"codec": "flac"}), raw, out, quiet=True)
+    for other in ({"codec": "int16"}, {}):
+        with pytest.raises(DataError, match="prepared with other options"):
+            prepare(with_options(other), raw, out, quiet=True)
+    prepare(with_options({}), raw, tmp_path / "plain", quiet=True)
+    assert "options" not in json.loads((tmp_path / "plain" / "index.json").read_text())

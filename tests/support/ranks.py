@@ -6,7 +6,7 @@ from algoperf_pt.ranks import Ranks
 
 
 class OneOf(Ranks):
-    """Rank `rank` of `world`, alone: sums stay its own."""
+    """Rank `rank` of `world`, alone: sums and rows stay its own."""
 
     def __init__(self, rank, world):
         super().__init__(torch.device("cpu"))
@@ -14,3 +14,6 @@ class OneOf(Ranks):
 
     def sum_(self, tensor):
         return tensor
+
+    def concat(self, tensor):
+        return tensor[None]

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.nn.functional import pad
 
 from algoperf_pt.assemble import make_data, make_workload
 from algoperf_pt.config import compose_config
@@ -14,6 +13,7 @@ from algoperf_pt.ranks import Ranks
 from algoperf_pt.roles import ParamType
 from algoperf_pt.spec import make_spec
 from algoperf_pt.workload_data import Loading
+from tests.support.batches import dealt, examples, widened
 from tests.support.ranks import OneOf
 from tests.support.runs import result, run_inside
 from tests.support.workloads import NAMES, TIERS, node, version_of
@@ -139,8 +139,9 @@ def test_the_training_stream_is_a_function_of_seed_and_step(trainable):
     assert not same(whole, take(6, seed=4))
     parts = [take(2, ranks=OneOf(r, 2)) for r in (0, 1)]
     for step in range(2):
-        joined = torch.stack([parts[r][step]["targets"] for r in (0, 1)], 1).flatten(0, 1)
-        assert torch.equal(joined, whole[step]["targets"])
+        targets = whole[step]["targets"]
+        found = [widened(parts[rank][step]["targets"], targets) for rank in (0, 1)]
+        assert torch.equal(dealt(found), targets)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -153,11 +154,6 @@ def test_evaluation_sees_each_example_once(trainable, split):
     assert real == data.eval_rows(split)
 
 
-def widened(rows, like):
-    """Padding (0) up to the width of `like`: a rank cuts it off after its own longest row."""
-    return rows if rows.dim() == 1 else pad(rows, (0, like.shape[-1] - rows.shape[-1]))
-
-
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.parametrize("world", [1, 2])
 def test_evaluated_batches_depend_on_neither_workers_nor_ranks(trainable, workers, world):
@@ -168,9 +164,16 @@ def test_evaluated_batches_depend_on_neither_workers_nor_ranks(trainable, worker
     parts = [list(data.eval_batches("validation", OneOf(rank, world))) for rank in range(world)]
     assert {len(part) for part in parts} == {len(whole)}
     for number, batch in enumerate(whole):
-        for key, rows in batch.items():
-            found = [widened(part[number][key], rows) for part in parts]
-            assert torch.equal(torch.stack(found, 1).flatten(0, 1), rows), key
+        found = [examples(part[number]) for part in parts]
+        for place, example in enumerate(examples(batch)):
+            own = found[place % world][place // world]
+            assert own.keys() == example.keys()
+            for key, values in example.items():
+                assert torch.equal(_as_wide(own[key], values), values), key
+
+
+def _as_wide(values, like):
+    return values if values.dim() != 1 else widened(values[None], like[None])[0]
 
 
 def test_evaluation_depends_on_neither_ranks_nor_batch_size(trainable):
@@ -179,13 +182,16 @@ def test_evaluation_depends_on_neither_ranks_nor_batch_size(trainable):
     again = build(name, folder, "workload.eval_batch_size=64").evaluate("validation", Ranks(CPU))
     assert again == pytest.approx(one, rel=1e-5)
     workload = build(name, folder, "workload.eval_batch_size=64")
-    sums = []
-    workload.metrics = lambda split, found, rows: sums.append(found) or {}
+    parts = []
+    workload.metrics = lambda split, sums, rows: parts.append((sums, rows)) or {}
     for rank in (0, 1):
         workload.evaluate("validation", OneOf(rank, 2))
-    added = {key: sums[0][key] + sums[1][key] for key in sums[0]}
+    (sums, rows), (other_sums, other_rows) = parts
+    added = {key: value + other_sums[key] for key, value in sums.items()}
+    n = workload.data.eval_rows("validation")
+    whole = {key: dealt([part, other_rows[key]])[:n] for key, part in rows.items()}
     fresh = build(name, folder)
-    assert fresh.metrics("validation", added, {}) == pytest.approx(one, rel=1e-5)
+    assert fresh.metrics("validation", added, whole) == pytest.approx(one, rel=1e-5)
 
 
 def test_evaluation_changes_nothing(trainable):

@@ -4,33 +4,35 @@ All of it is arithmetic on lengths: ints, NumPy arrays and tensors alike.  Shape
 target ids.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 HOP, WINDOW = 160, 401  # samples between frames, and of a frame (10 and 25 ms at 16 kHz)
 LONGEST = 320_000  # samples of the longest utterance: 20 s
 _LOOK_AHEAD = 2  # frames behind the last valid one that the first convolution sees
 _CYCLE, _REMAINDER = 4, 2  # 20 s are 1,998 frames, which is 2 modulo 4
 
-Lengths = TypeVar("Lengths")  # int, np.ndarray or Tensor of integers
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Lengths = TypeVar("Lengths", int, Ints, Tensor)
 
 
 def frames(samples: Lengths) -> Lengths:
     """Frames of so many samples, padding included: windows that fit in whole."""
-    return (samples - WINDOW) // HOP + 1  # type: ignore[operator,no-any-return]
+    return (samples - WINDOW) // HOP + 1
 
 
 def valid_frames(lengths: Lengths) -> Lengths:
     """Frames that hold at least one real sample, of utterances of so many samples, where nothing
     is cut off: a batch of n frames has no more than n of them.
     """
-    return -(-lengths // HOP)  # type: ignore[operator,no-any-return]
+    return -(-lengths // HOP)
 
 
 def subsampled(count: Lengths) -> Lengths:
     """Frames, valid or all, after one convolution of stride 2; there are two."""
-    return (count + 1) // 2  # type: ignore[operator,no-any-return]
+    return (count + 1) // 2
 
 
 def output_frames(lengths: Lengths) -> Lengths:
@@ -46,21 +48,21 @@ def padded_samples(longest: int) -> int:
     must be like 1,998 modulo 4; and what they see behind the last valid frame must be silence,
     not their own padding.
     """
-    valid = valid_frames(longest)
-    if valid + _LOOK_AHEAD > frames(LONGEST) and longest <= LONGEST:
+    least = valid_frames(longest) + _LOOK_AHEAD
+    if least > frames(LONGEST) and longest <= LONGEST:
         return LONGEST
-    least = valid + _LOOK_AHEAD
     count = least + (_REMAINDER - least) % _CYCLE
     return WINDOW + HOP * (count - 1)
 
 
-def needed_frames(targets: "np.ndarray", lengths: "np.ndarray") -> "np.ndarray":
+def needed_frames(targets: Any, lengths: Any) -> Ints:
     """[B] output frames that CTC needs at least: one for each id, and a blank between equal ones.
 
     Args:
-        targets: [B, U] ids; NumPy arrays or tensors, both.
+        targets: [B, U] ids; both arrays or tensors on the CPU.
         lengths: [B] ids of each.
     """
-    inside = np.arange(1, targets.shape[1]) < np.asarray(lengths)[:, None]
-    repeats = (np.asarray(targets[:, 1:]) == np.asarray(targets[:, :-1])) & inside
-    return np.asarray(lengths) + repeats.sum(1)
+    ids, counts = np.asarray(targets), np.asarray(lengths)
+    inside = np.arange(1, ids.shape[1]) < counts[:, None]
+    repeats: Ints = ((ids[:, 1:] == ids[:, :-1]) & inside).sum(1)
+    return counts + repeats

@@ -30,10 +30,10 @@ class SpecAugment:
         frequency_width: a frequency mask is narrower than so many bins.
     """
 
-    time_masks: int = 10
-    time_ratio: float = 0.05
-    frequency_masks: int = 2
-    frequency_width: int = 27
+    time_masks: int
+    time_ratio: float
+    frequency_masks: int
+    frequency_width: int
 
     def draw(self, frames: Ints, augment: Augment) -> tuple[Masks, Masks]:
         """Masks of this rank's utterances: [B, M, 2] along the time, [B, F, 2] along the frequency.
@@ -49,9 +49,10 @@ class SpecAugment:
             drawn: Floats = augment.own(rng.random((total, count), np.float32))
             return drawn
 
-        times = time_masks(*(uniform(self.time_masks) for _ in range(2)), frames, self.time_ratio)
-        draws = (uniform(self.frequency_masks) for _ in range(2))
-        return times, frequency_masks(*draws, self.frequency_width)
+        width, start = uniform(self.time_masks), uniform(self.time_masks)
+        times = time_masks(width, start, frames, self.time_ratio)
+        width, start = uniform(self.frequency_masks), uniform(self.frequency_masks)
+        return times, frequency_masks(width, start, self.frequency_width)
 
 
 def time_masks(width: Floats, start: Floats, frames: Ints, ratio: float) -> Masks:

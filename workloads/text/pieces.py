@@ -85,6 +85,7 @@ def train(texts: Iterable[str], out: Path, size: int, extra: str, **settings: An
                 **settings,
             )
     except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
         raise DataError(
             f"a vocabulary of {size} pieces cannot be trained: {str(error).splitlines()[0]}",
             expected="enough text for it in the training corpora",

@@ -25,11 +25,12 @@ from algoperf_pt.heartbeat import Heartbeat
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.instantiate import import_object, instantiate
 from algoperf_pt.loggers import make_loggers
+from algoperf_pt.optimizer_submission import OptimizerSubmission
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.records import Records
 from algoperf_pt.seeds import derive
 from algoperf_pt.spec import WorkloadSpec, make_spec
-from algoperf_pt.submission import OptimizerSubmission, Submission
+from algoperf_pt.submission import Submission
 from algoperf_pt.trial import Listener, Trial
 from algoperf_pt.view import Engine
 from algoperf_pt.workload import Workload
@@ -146,6 +147,12 @@ def compile_parts(workload: Workload, config: dict[str, Any]) -> None:
         workload.loss = compiled  # type: ignore[method-assign]
 
 
+_PARTS = (
+    *("optimizer", "schedule", "groups", "others", "average", "batch_size", "batch_sizes"),
+    *("grad_clip", "label_smoothing", "dropout_rate", "stop_factor", "given"),
+)
+
+
 def make_submission(config: dict[str, Any]) -> Submission:
     """The submission that conf/submission names: OptimizerSubmission from its keys, others from
     `options`.
@@ -160,16 +167,7 @@ def make_submission(config: dict[str, Any]) -> Submission:
         )
     options = dict(config["options"])
     if issubclass(kind, OptimizerSubmission):
-        keys = (
-            "optimizer",
-            "schedule",
-            "batch_size",
-            "grad_clip",
-            "label_smoothing",
-            "dropout_rate",
-            "given",
-        )
-        options = {key: config[key] for key in keys} | options
+        options = {key: config[key] for key in _PARTS} | options
     submission: Submission = kind(**options)
     return submission
 

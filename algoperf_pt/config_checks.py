@@ -36,7 +36,16 @@ def _positive() -> tuple[Callable[[Any], bool], str]:
 
 
 def _rate() -> tuple[Callable[[Any], bool], str]:
-    return (lambda v: 0.0 <= v < 1.0), "a number from 0 to below 1"
+    return (lambda v: _number(v) and 0.0 <= v < 1.0), "a number from 0 to below 1"
+
+
+def _rate_or_class() -> tuple[Callable[[Any], bool], str]:
+    test, expected = _rate()
+    return (lambda v: test(v) or isinstance(v, dict)), f"{expected}, or a class by _target_"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _choice(*names: str) -> tuple[Callable[[Any], bool], str]:
@@ -60,7 +69,8 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "submission.batch_size": _whole(1),
     "submission.grad_clip": _positive(),
     "submission.label_smoothing": _rate(),
-    "submission.dropout_rate": _rate(),
+    "submission.dropout_rate": _rate_or_class(),
+    "submission.stop_factor": _positive(),
     "ruleset.tuning": _choice("external", "self"),
     "targets.protocol.setup_limit": _positive(),
     "trainer.accelerator": _choice("auto", "cpu", "cuda"),

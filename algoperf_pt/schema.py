@@ -45,16 +45,21 @@ class Workload:
 class Submission:
     """conf/submission/<name>.yaml."""
 
-    _target_: str = "algoperf_pt.submission.OptimizerSubmission"
+    _target_: str = "algoperf_pt.optimizer_submission.OptimizerSubmission"
     name: str = MISSING
     tuning: str = "external"  # external: a point of `space`; self: no hyperparameters
     hparams: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] | None = None
+    groups: list[dict[str, Any]] = field(default_factory=list)  # parameters with other settings
+    others: list[dict[str, Any]] = field(default_factory=list)  # parameters with other optimizers
+    average: dict[str, Any] | None = None  # of weights, judged in their place
     batch_size: int | None = None
+    batch_sizes: dict[str, int] = field(default_factory=dict)  # by workload, where they differ
     grad_clip: float | None = None
     label_smoothing: float | None = None
-    dropout_rate: float | None = None
+    dropout_rate: Any = None  # a rate, or {_target_: step -> rate}
+    stop_factor: float | None = None  # share of the step hint after which the trial ends
     space: dict[str, Any] | None = None
     points: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)  # arguments of a class of your own

@@ -35,6 +35,7 @@ class WorkloadSpec:
     loss_type: str
     dropout_rate: float | None = None  # the workload's own default; None: it has no dropout
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    known_as: tuple[str, ...] = ()  # its name, and that of the workload of which it is a variant
 
     @property
     def budget(self) -> float:
@@ -77,4 +78,11 @@ def make_spec(config: Mapping[str, Any]) -> WorkloadSpec:
         baseline_batch_size=workload["baseline_batch_size"],
         loss_type=workload["loss_type"],
         dropout_rate=workload["dropout_rate"],
+        known_as=_names(workload),
     )
+
+
+def _names(workload: Mapping[str, Any]) -> tuple[str, ...]:
+    """A tiny twin is no variant: its own numbers are nothing like those of the full workload."""
+    base = workload["base"] if workload["tier"] == "full" else None
+    return (workload["name"],) if base is None else (workload["name"], base)

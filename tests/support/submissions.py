@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from algoperf_pt.errors import DataError
-from algoperf_pt.submission import OptimizerSubmission, Submission
+from algoperf_pt.optimizer_submission import OptimizerSubmission
+from algoperf_pt.submission import Submission
 
 
 class Noisy(OptimizerSubmission):
@@ -274,13 +275,13 @@ class AsTwoRanks(OptimizerSubmission):
         self.buffers = [buffer for norm in norms for buffer in norm.buffers()]
         self.own = [[buffer.clone() for buffer in self.buffers] for _ in range(2)]
 
-    def _gradient(self, workload, batch):
+    def gradient(self, workload, batch):
         self.optimizer.zero_grad()
         total = 0.0
         for half, own in enumerate(self.own):
             part = {name: rows[half::2] for name, rows in batch.items()}
             self.put(own)
-            logits = workload.forward(part, dropout_rate=self._dropout_rate)
+            logits = workload.forward(part, dropout_rate=self.dropout_rate(workload.step))
             loss = workload.loss(part, logits, self._label_smoothing)
             scaled = loss.summed / batch["weights"].sum()
             workload.backward(scaled)

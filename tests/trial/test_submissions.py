@@ -111,7 +111,7 @@ def test_evaluations_on_the_clock_but_never_on_test_data(data, tmp_path):
 
 @pytest.mark.parametrize("size", [0, -3, 1.5])
 def test_impossible_batch_sizes_are_refused(data, tmp_path, size, monkeypatch):
-    from algoperf_pt.submission import OptimizerSubmission
+    from algoperf_pt.optimizer_submission import OptimizerSubmission
 
     monkeypatch.setattr(OptimizerSubmission, "batch_size", lambda self, spec: size)
     with pytest.raises(SubmissionError, match="batch size"):

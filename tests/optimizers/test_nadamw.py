@@ -220,7 +220,7 @@ def test_parts_of_large_tensors_change_no_bit(monkeypatch, shape):
     """Large tensors are updated part by part."""
 
     def trained(cached):
-        monkeypatch.setattr("optimizers.nadamw._CACHED", cached)
+        monkeypatch.setattr("optimizers.multi_tensor._CACHED", cached)
         generator = torch.Generator().manual_seed(0)
         tensors = [torch.randn(shape, generator=generator), torch.randn(5, generator=generator)]
         tensors.append(torch.randn(40, 30, generator=generator).t())  # not contiguous

@@ -13,7 +13,7 @@ from torch.nn.functional import layer_norm
 from algoperf_pt.roles import ParamType
 
 _LAYER_EPS, _BATCH_EPS = 1e-6, 1e-3
-_MOMENTUM = 0.001  # weight of a new value in the running statistics
+MOMENTUM = 0.001  # weight of a new value in the running statistics
 
 
 class LayerNorm(nn.Module):
@@ -57,7 +57,7 @@ class MaskedBatchNorm(nn.modules.batchnorm._NormBase):
     running_var: Tensor
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, _BATCH_EPS, _MOMENTUM)
+        super().__init__(width, _BATCH_EPS, MOMENTUM)
         self.num_batches_tracked = None  # the momentum is fixed
 
     def reset_running_stats(self) -> None:

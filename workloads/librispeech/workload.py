@@ -12,6 +12,7 @@ from workloads.librispeech.decoding import greedy
 from workloads.librispeech.deepspeech import DeepSpeech
 from workloads.librispeech.lengths import frames, subsampled, valid_frames
 from workloads.librispeech.loss import ctc
+from workloads.librispeech.masked_norm import MOMENTUM, MaskedBatchNorm
 from workloads.librispeech.speech import SpeechModel
 from workloads.librispeech.wer import wer_sums
 
@@ -27,13 +28,20 @@ class SpeechWorkload(Workload):
     output_params = ("lin.weight", "lin.bias")
     model_class: type[SpeechModel]
 
-    def build_model(self, eval_rows: int = 32, **sizes: Any) -> nn.Module:
+    def build_model(
+        self, eval_rows: int = 32, momentum: float = MOMENTUM, **sizes: Any
+    ) -> nn.Module:
         """Args:
         eval_rows: utterances that a rank evaluates at once; a matter of memory, not of figures.
+        momentum: weight of a batch in the running statistics of batch norms.
         sizes: of the model.
         """
         self._eval_rows = eval_rows
-        return self.model_class(**sizes)
+        model = self.model_class(**sizes)
+        for module in model.modules():
+            if isinstance(module, MaskedBatchNorm):
+                module.momentum = momentum
+        return model
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         self.model.reset_parameters(generator)

@@ -78,6 +78,29 @@ class WarmupCosine:
         return START + (1 - START) * step / self.warmup
 
 
+class Warmup:
+    """(k + 1) / W in step k < W, then 1 for ever: schedule-free rules need no decay.
+
+    Args:
+        step_hint: of the workload, steps.
+        warmup_factor: W as a share of the horizon, rounded down.
+        horizon_factor: horizon as a share of the step hint.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    def __init__(
+        self, step_hint: int, warmup_factor: float = WARMUP_FACTOR, horizon_factor: float = 1.0
+    ) -> None:
+        _horizon(step_hint, horizon_factor, integer=False)
+        _check("warmup_factor", warmup_factor, 0 <= warmup_factor <= 1, "a share from 0 to 1")
+        self.warmup = int(warmup_factor * step_hint * horizon_factor)
+
+    def __call__(self, step: int) -> float:
+        return (step + 1) / self.warmup if step < self.warmup else 1.0
+
+
 class WarmupLinear:
     """Linear warm-up from 0 over W steps, then linear decay to `end_factor`, constant after it.
 

@@ -2,7 +2,6 @@
 trial.
 """
 
-import os
 import sys
 
 import hydra
@@ -14,6 +13,7 @@ from algoperf_pt.config import compose_config, finish, register_resolvers
 from algoperf_pt.driver import run_apart, run_here
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.help import HELP_FLAGS, print_help
+from algoperf_pt.instantiate import find_own_modules
 from algoperf_pt.status import EXIT_CODES, Status
 
 # What Hydra itself answers: multirun, and looking at the configuration.
@@ -34,7 +34,7 @@ _HYDRA_FLAGS = (
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with the exit code of the trial's status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    sys.path.append(os.getcwd())  # the user's own optimizers and submissions lie here
+    find_own_modules()
     if any(a in HELP_FLAGS for a in arguments):
         print_help(_value_of("--config-dir", arguments))
         sys.exit(0)

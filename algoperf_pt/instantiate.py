@@ -1,10 +1,22 @@
 """From a `_target_` to an object, with an error that names the key when the path is wrong."""
 
 import importlib
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from algoperf_pt.errors import ConfigError
+
+
+def find_own_modules() -> None:
+    """Let Python find the user's modules in the current folder.  Ours come before them, or a plain
+    folder `conf` there would hide our package of that name under an editable install.
+    """
+    for folder in (str(Path(__file__).parents[1]), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def import_object(path: str, key: str) -> Any:

@@ -1,6 +1,6 @@
 """Which preparer belongs to a name?  The one that the YAML of the workload names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,22 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.instantiate import instantiate
 
 
-def find_preparer(name: str, settings: Sequence[str] = ()) -> Preparer:
+def find_preparer(
+    name: str, settings: Sequence[str] = (), config_dir: Path | None = None
+) -> Preparer:
     """The preparer that conf/workload/<name>.yaml names, or that of a workload whose dataset has
     this name.
 
     Args:
         name: of a workload or a dataset.
         settings: "key=value", in place of what the YAML says under `prepare`.
+        config_dir: the user's own folder of configuration groups, beside conf.
 
     Raises:
-        ConfigError: no such workload, or no such key; lists the choices.
+        ConfigError: no such workload, folder or key; lists the choices.
     """
-    folder = Path(str(files("conf"))) / "workload"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        path = _user_of(name, folder)
-    node: Any = OmegaConf.to_container(_prepare_node(path))
+    path, paths = _workloads(name, config_dir)
+    node: Any = OmegaConf.to_container(_prepare_node(path, paths))
     for setting in settings:
         _set(node, setting, path)
     found = instantiate(node)
@@ -55,19 +55,42 @@ def _set(node: dict[str, Any], setting: str, path: Path) -> None:
     node.update(value)
 
 
-def _user_of(dataset: str, folder: Path) -> Path:
-    paths = sorted(folder.glob("*.yaml"))
+def _workloads(name: str, config_dir: Path | None) -> tuple[Path, dict[str, Path]]:
+    """(that of the name, all by their names): YAML files of conf/workload, and of the user."""
+    if config_dir is not None and not config_dir.is_dir():
+        raise ConfigError(
+            f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups"
+        )
+    roots = [Path(str(files("conf"))), *([config_dir] if config_dir else [])]
+    found = [path for root in roots for path in sorted((root / "workload").glob("*.yaml"))]
+    paths = {path.stem: path for path in reversed(found)}  # Hydra, too, takes ours before theirs
+    return paths[name] if name in paths else _user_of(name, found), paths
+
+
+def _user_of(dataset: str, paths: Sequence[Path]) -> Path:
     for path in paths:
         if OmegaConf.select(OmegaConf.load(path), "data.dataset") == dataset:
             return path
     choices = ", ".join(path.stem for path in paths)
-    raise ConfigError(f"there is no workload or dataset {dataset!r}", expected=f"one of {choices}")
+    raise ConfigError(
+        f"there is no workload or dataset {dataset!r}",
+        expected=f"one of {choices}",
+        fix="for a workload of your own also --config-dir DIR, with DIR/workload/NAME.yaml",
+    )
 
 
-def _prepare_node(path: Path) -> Any:
+def _prepare_node(path: Path, paths: Mapping[str, Path]) -> Any:
     """`prepare` of a workload's YAML; a variant has that of the one that it builds on."""
     node = OmegaConf.load(path)
     while "prepare" not in node:
-        (parent,) = [name for name in node.defaults if name != "_self_"]
-        node = OmegaConf.load(path.parent / f"{parent}.yaml")
+        listed = OmegaConf.select(node, "defaults") or ()
+        parents = [name for name in listed if isinstance(name, str) and name in paths]
+        if not parents:
+            raise ConfigError(
+                f"{path} does not say how its data are prepared",
+                expected="prepare: {_target_: ...}, a subclass of Preparer",
+                where=str(path),
+            )
+        path = paths[parents[0]]
+        node = OmegaConf.load(path)
     return node.prepare

@@ -25,6 +25,7 @@ from algoperf_pt.data.raw_sums import RawSums
 from algoperf_pt.data.row_cache import FOLDER as CACHE
 from algoperf_pt.data.shards import Sample, write_shard
 from algoperf_pt.errors import AlgoperfError, ConfigError, DataError
+from algoperf_pt.instantiate import find_own_modules
 from algoperf_pt.records import write_atomically
 
 SCRATCH = ".scratch"  # folder for intermediate files of a preparation
@@ -280,6 +281,9 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="KEY=VALUE",
         help="in place of what stands under `prepare` in conf/workload/NAME.yaml",
     )
+    parser.add_argument(
+        "--config-dir", type=Path, metavar="DIR", help="your own: DIR/workload/NAME.yaml"
+    )
     parser.add_argument("--raw", type=Path, help="folder with the raw files as downloaded")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the shards, usually DATA_DIR/NAME"
@@ -299,6 +303,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--verify", action="store_true", help="read every shard again and compare checksums"
     )
     options = parser.parse_intermixed_args(arguments)
+    find_own_modules()
     try:
         _run(options)
     except AlgoperfError as error:
@@ -307,7 +312,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    preparer = find_preparer(options.name, options.settings)
+    preparer = find_preparer(options.name, options.settings, options.config_dir)
     preparer.max_corrupt = options.max_corrupt
     out = options.out.expanduser()
     raw = options.raw.expanduser() if options.raw else preparer.raw_folder()

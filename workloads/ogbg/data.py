@@ -182,4 +182,4 @@ def _mapped(index: DataIndex, split: str, name: str) -> Array:
             expected="the checksum that stands in index.npz",
             fix="algoperf-prepare NAME --verify lists every damaged shard; --force mends",
         )
-    return mapped
+    return np.asarray(mapped)

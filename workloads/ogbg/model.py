@@ -143,7 +143,7 @@ class Step(nn.Module):
         of_sums, of_graphs = self.update_global_fn.columns()
         hidden = linear(torch.cat(sums, 1), of_sums, self.update_global_fn.dense_0.bias)
         if graphs is not None:
-            hidden = hidden + linear(graphs, of_graphs)
+            hidden += linear(graphs, of_graphs)
         return new_edges, new_nodes, self.update_global_fn(hidden)
 
     def _edges(
@@ -152,10 +152,10 @@ class Step(nn.Module):
         mlp = self.update_edge_fn
         of_edge, of_sender, of_receiver, of_graph = mlp.columns()
         both = _product(nodes, torch.cat([of_sender, of_receiver]))  # [N, 2H]: a row has two slots
-        ends = topology.ends.pick(both.view(2 * len(both), -1))
-        hidden = _product(edges, of_edge, mlp.dense_0.bias) + ends
+        hidden = _product(edges, of_edge, mlp.dense_0.bias)
+        hidden += topology.ends.pick(both.view(2 * len(both), both.shape[1] // 2))
         if graphs is not None:
-            hidden = hidden + topology.edge_graph.pick(linear(graphs, of_graph))
+            hidden += topology.edge_graph.pick(linear(graphs, of_graph))
         new_edges: Tensor = mlp(hidden)
         return new_edges
 
@@ -165,10 +165,11 @@ class Step(nn.Module):
         mlp = self.update_node_fn
         of_node, of_sums, of_graph = mlp.columns()
         slots = topology.ends.sum(new_edges)  # [2N, H]
-        sums = slots.view(len(slots) // 2, -1)  # [N, 2H]: over the sent, over the received
-        hidden = _product(nodes, of_node, mlp.dense_0.bias) + linear(sums, of_sums)
+        sums = slots.view(len(slots) // 2, 2 * slots.shape[1])  # [N, 2H]: of sent, of received
+        hidden = _product(nodes, of_node, mlp.dense_0.bias)
+        hidden += linear(sums, of_sums)
         if graphs is not None:
-            hidden = hidden + topology.node_graph.pick(linear(graphs, of_graph))
+            hidden += topology.node_graph.pick(linear(graphs, of_graph))
         new_nodes: Tensor = mlp(hidden)
         return new_nodes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from algoperf_pt.data.preparer import Preparer, RawFile
-from algoperf_pt.data.reader import ranges
+from algoperf_pt.data.reader import Indices, ranges
 from algoperf_pt.data.shards import Sample
 from algoperf_pt.errors import DataError
 from workloads.ogbg.data import EDGE_CODES, NODE_CODES
@@ -53,20 +53,7 @@ class OgbgPreparer(Preparer):
 
     def samples(self, split: str, raw: Path) -> Iterator[Sample]:
         tables = self._tables(raw)
-        chosen = tables.splits[split]
-        nodes, bonds = tables.nodes[chosen], tables.bonds[chosen]
-        atoms = ranges(tables.node_first[chosen], nodes)
-        edges = ranges(tables.bond_first[chosen], bonds)
-        parts = {
-            "nodes": nodes.astype(np.uint16),
-            "bonds": bonds.astype(np.uint16),
-            "label": tables.labels[chosen],
-            "atom": tables.node_codes[atoms],
-            "bond": tables.bond_codes[edges],
-            "ends": tables.ends[edges],
-        }
-        packed = {name: array.tobytes() for name, array in parts.items()}
-        yield Sample("molecules", packed, len(chosen), ragged=("atom", "bond", "ends"))
+        yield sample(tables, tables.splits[split])
 
     def _tables(self, raw: Path) -> Tables:
         """Read once for all splits."""
@@ -81,3 +68,20 @@ class OgbgPreparer(Preparer):
                 )
             self._read[path] = tables
         return self._read[path]
+
+
+def sample(tables: Tables, chosen: Indices) -> Sample:
+    """A split of the chosen molecules, in this order."""
+    nodes, bonds = tables.nodes[chosen], tables.bonds[chosen]
+    atoms = ranges(tables.node_first[chosen], nodes)
+    edges = ranges(tables.bond_first[chosen], bonds)
+    parts = {
+        "nodes": nodes.astype(np.uint16),
+        "bonds": bonds.astype(np.uint16),
+        "label": tables.labels[chosen],
+        "atom": tables.node_codes[atoms],
+        "bond": tables.bond_codes[edges],
+        "ends": tables.ends[edges],
+    }
+    packed = {name: array.tobytes() for name, array in parts.items()}
+    return Sample("molecules", packed, len(chosen), ragged=("atom", "bond", "ends"))

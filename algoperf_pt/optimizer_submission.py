@@ -104,9 +104,13 @@ class OptimizerSubmission(Submission):
         return {"loss": loss.detach()} | ({} if norm is None else {"grad_norm": norm})
 
     def gradient(
-        self, workload: WorkloadView, batch: Batch, update_batch_norm: bool = True
+        self,
+        workload: WorkloadView,
+        batch: Batch,
+        update_batch_norm: bool = True,
+        clip: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
-        """Put the (clipped) gradient of the mean loss into `.grad`.
+        """Put the gradient of the mean loss into `.grad`, clipped as the YAML says (or not).
 
         Returns:
             the loss [], and the gradient's global 2-norm [] if this step's metrics are written.
@@ -117,7 +121,7 @@ class OptimizerSubmission(Submission):
         logits = workload.forward(batch, rate, update_batch_norm)
         loss = workload.mean_loss(workload.loss(batch, logits, self._label_smoothing))
         workload.backward(loss)
-        if self._grad_clip is not None:
+        if clip and self._grad_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self._grad_clip)
         if not workload.wants_metrics:
             return loss, None

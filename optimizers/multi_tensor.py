@@ -147,6 +147,15 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
     torch._foreach_mul_(tensors, torch.tensor(factor, dtype=arithmetic))
 
 
+def adam_scalars(t: int, group: dict[str, Any]) -> tuple[float, float]:
+    """s = sqrt(1 - b2^t), by which Adam's fraction is expanded, and s / (1 - b1^t), that is left:
+
+    (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) = s / (1 - b1^t) m / (sqrt(v) + s eps).
+    """
+    root = math.sqrt(1 - group["betas"][1] ** t)
+    return root, root / (1 - group["betas"][0] ** t)
+
+
 def check(rule: Any, name: str, value: Any, good: bool, expected: str) -> None:
     """Raise a ValueError that names the rule's class, the setting and its value."""
     if not good:

@@ -34,21 +34,13 @@ class LibrispeechData(WorkloadData):
     in lengths.py.  A training utterance that CTC cannot align weighs 0: its loss is infinite.
 
     Args:
-        time_masks, time_ratio, frequency_masks, frequency_width: of `SpecAugment`.
+        specaugment: arguments of `SpecAugment`; None: nothing is hidden.
         common: as `WorkloadData` takes them.
     """
 
-    def __init__(
-        self,
-        time_masks: int,
-        time_ratio: float,
-        frequency_masks: int,
-        frequency_width: int,
-        **common: Any,
-    ) -> None:
+    def __init__(self, specaugment: dict[str, Any] | None = None, **common: Any) -> None:
         super().__init__(**common)
-        masks = (time_masks, time_ratio, frequency_masks, frequency_width)
-        self.specaugment = SpecAugment(*masks)
+        self.specaugment = None if specaugment is None else SpecAugment(**specaugment)
         self._eval_index: dict[str, Indices] = {}
         self._vocabulary: Vocabulary | None = None
 
@@ -113,6 +105,8 @@ class LibrispeechData(WorkloadData):
             raise DataError(f"{self.root}, {name}: {error}") from error
 
     def _masks(self, samples: Indices, width: int, augment: Augment) -> dict[str, Tensor]:
+        if self.specaugment is None:
+            return {}
         valid = np.minimum(valid_frames(samples), frames(width))
         names = ("time_masks", "frequency_masks")
         drawn = self.specaugment.draw(valid, augment)

@@ -1,7 +1,7 @@
-"""Raw archives in LibriSpeech's real layout, spoken by us: every letter is a chord, no download.
+"""Raw archives in LibriSpeech's real layout, whistled by us: every letter is a tone, no download.
 
-A voice has its own pitch, pace and loudness, and there is noise.  The words are made up; some
-utterances are too long for the limits of the twin, in sound or in text.
+A voice has its own pitch, pace and loudness, and there is noise.  The words are made up; in each
+archive one utterance has too many letters for the limits of the twin, and one is too slow.
 """
 
 import gzip
@@ -25,10 +25,10 @@ _UTTERANCES = {  # of each subset, beside those that are too long
     "dev-other": 48,
     "test-clean": 64,
 }
-_VOICES = 4  # of a subset
+_VOICES = 16  # of a subset
 _LETTERS = "AEIOUDKLMNST'"
-_LOW, _HIGH = (350, 600, 950, 1400), (2000, 2700, 3500, 4500)  # Hz: a letter has one of each
-_WORDS = 36  # of the lexicon
+_LOWEST, _HIGHEST = 300.0, 6500.0  # Hz; in between letters are equally far apart in mel
+_WORDS = 24  # of the lexicon
 _LEXICON_SEED = 20230612  # the lexicon is the same whatever the utterances
 
 Array = np.ndarray[Any, Any]
@@ -41,11 +41,15 @@ def write_raw(folder: Path, seed: int = 0) -> None:
     speaker = 100
     for subset in (name for part in SUBSETS.values() for name in part):
         files: dict[str, bytes] = {"LibriSpeech/README.TXT": b"Made-up speech.\n"}
-        for _ in range(_VOICES):
+        for number in range(_VOICES):
             speaker += 7
-            count = _UTTERANCES[subset] // _VOICES
-            files |= chapter(subset, speaker, count, words, rng)
-        names = [sorted(files)[number] for number in rng.permutation(len(files))]
+            voice, texts = Voice(rng), _texts(_UTTERANCES[subset] // _VOICES, words, rng)
+            spoken = [(text, voice.say(text, rng)) for text in texts]
+            if number == 0:
+                slow = np.tile(voice.say(words[0], rng), 12)
+                spoken += [(" ".join(words[:12]), voice.say(words[0], rng)), (words[0], slow)]
+            files |= chapter(subset, speaker, int(rng.integers(1000, 9999)), spoken)
+        names = [sorted(files)[place] for place in rng.permutation(len(files))]
         write_archive(folder / f"{subset}.tar.gz", {name: files[name] for name in names})
 
 
@@ -61,32 +65,29 @@ def write_archive(path: Path, files: dict[str, bytes]) -> None:
 
 
 def chapter(
-    subset: str, speaker: int, count: int, words: list[str], rng: np.random.Generator
+    subset: str, speaker: int, number: int, spoken: list[tuple[str, Array]]
 ) -> dict[str, bytes]:
-    """The files of what a voice reads: `count` utterances, one of too many letters, and one that is
-    too slow.
-    """
-    voice, number = Voice(rng), int(rng.integers(1000, 9999))
+    """The files of a chapter, from transcripts and their sounds."""
     folder = f"LibriSpeech/{subset}/{speaker}/{number}"
-    texts = [" ".join(rng.choice(words, rng.integers(2, 6))) for _ in range(count)]
-    spoken = [voice.say(text, rng) for text in texts]
-    texts += [" ".join(rng.choice(words, 12)), words[0]]
-    spoken += [voice.say(words[1], rng), np.tile(voice.say(words[0], rng), 12)]
-    keys = [f"{speaker}-{number}-{place:04d}" for place in range(len(texts))]
-    files = {f"{folder}/{key}.flac": flac(sound) for key, sound in zip(keys, spoken)}
-    lines = [f"{key} {text}\n" for key, text in zip(keys, texts)]
+    keys = [f"{speaker}-{number}-{place:04d}" for place in range(len(spoken))]
+    files = {f"{folder}/{key}.flac": flac(sound) for key, (_, sound) in zip(keys, spoken)}
+    lines = [f"{key} {text}\n" for key, (text, _) in zip(keys, spoken)]
     return {**files, f"{folder}/{speaker}-{number}.trans.txt": "".join(lines).encode()}
 
 
 def lexicon() -> list[str]:
-    """Words of two to five letters."""
+    """Words of two to four letters."""
     rng = np.random.default_rng(_LEXICON_SEED)
-    found: set[str] = {"NA", "I'M"}
+    found = {"NA", "I'M"}
     while len(found) < _WORDS:
         vowels, others = rng.permutation(list("AEIOU")), rng.permutation(list("DKLMNST"))
-        letters = [x for pair in zip(others[:3], vowels[:3]) for x in pair]
-        found.add("".join(letters[: rng.integers(2, 6)]))
+        letters = [letter for pair in zip(others[:2], vowels[:2]) for letter in pair]
+        found.add("".join(letters[: rng.integers(2, 5)]))
     return sorted(found)
+
+
+def _texts(count: int, words: list[str], rng: np.random.Generator) -> list[str]:
+    return [" ".join(rng.choice(words, rng.integers(2, 5))) for _ in range(count)]
 
 
 def flac(samples: Array, rate: int = RATE, subtype: str = "PCM_16") -> bytes:
@@ -121,17 +122,17 @@ class Voice:
         return np.zeros(int(RATE * rng.uniform(0.05, 0.15)))
 
     def _sound(self, letter: str, rng: np.random.Generator) -> Array:
-        """A chord with soft edges; a pause for a space."""
+        """A tone with soft edges; a pause for a space."""
         time = np.arange(int(RATE * self.letter * rng.uniform(0.9, 1.1))) / RATE
         if letter == " ":
             return np.zeros(len(time))
-        low, high = (self.pitch * tone for tone in tones(letter))
         envelope = np.minimum(1, 8 * np.sin(np.pi * np.arange(len(time)) / len(time)))
-        wave: Array = envelope * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time))
+        wave: Array = envelope * np.sin(2 * np.pi * self.pitch * tone(letter) * time)
         return wave
 
 
-def tones(letter: str) -> tuple[int, int]:
-    """Hz of a letter's two tones."""
-    number = _LETTERS.index(letter)
-    return _LOW[number % len(_LOW)], _HIGH[(number // len(_LOW) + number) % len(_HIGH)]
+def tone(letter: str) -> float:
+    """Hz of a letter; neighbours in the alphabet are no neighbours here."""
+    low, high = (np.log(1 + hertz / 700) for hertz in (_LOWEST, _HIGHEST))
+    place = 5 * _LETTERS.index(letter) % len(_LETTERS)
+    return float(700 * (np.exp(low + (high - low) * place / (len(_LETTERS) - 1)) - 1))

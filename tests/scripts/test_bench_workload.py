@@ -228,7 +228,7 @@ def test_a_reference_of_another_number_of_units_is_scaled():
 
 def test_made_up_batches_are_like_the_workloads_own(trainable):
     """Keys, dtypes, rows and number of axes, so that the step that is measured is the trial's.
-    (A sentence is as long as it is.)"""
+    (A sentence is as long as it is, and so are the nodes of all graphs of a batch.)"""
     name, folder = trainable
     version = f"targets={version_of(name)}"
     found = compose_config([f"workload={name}", version, f"data.dir={folder}"])
@@ -243,7 +243,9 @@ def test_made_up_batches_are_like_the_workloads_own(trainable):
         assert made.keys() == own.keys()
         for key, value in own.items():
             assert made[key].dtype == value.dtype, key
-            assert made[key].dim() == value.dim() and len(made[key]) == len(value), key
+            by_row = [len(batch[key]) == len(batch["targets"]) for batch in (made, own)]
+            assert made[key].dim() == value.dim() and by_row[0] == by_row[1], key
+        assert len(made["targets"]) == len(own["targets"])
         assert 0 < bench.units(own) and 0 < bench.examples(own) <= len(own["targets"])
 
 

@@ -31,6 +31,11 @@ def figures(folder, file):
     }
 
 
+def tolerance(row, column):
+    """Relative; examples that almost tie change places with the last bit of a score."""
+    return 1e-3 if column.endswith("average_precision") else 1e-4
+
+
 @pytest.mark.slow
 @pytest.mark.ddp
 @pytest.mark.parametrize("name", [name for name in NAMES if TIERS[name] == "tiny"])
@@ -47,4 +52,5 @@ def test_torchrun_with_two_ranks_equals_one(name, all_data, tmp_path):
     for file, least in (("measurements.csv", 12), ("eval_measurements.csv", 4)):
         ours, theirs = figures(one, file), figures(two, file)
         assert len(ours) >= least
-        assert theirs == pytest.approx(ours, rel=1e-4), file
+        wanted = {key: pytest.approx(value, rel=tolerance(*key)) for key, value in ours.items()}
+        assert theirs == wanted, file

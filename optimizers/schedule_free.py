@@ -82,7 +82,7 @@ class ScheduleFree(MultiTensor):
         with torch.enable_grad():
             loss = closure()
         for group in self.param_groups:
-            idle = [p for p in group["params"] if p.grad is None or p.grad.is_sparse]
+            idle = [p for p in group["params"] if p.grad is None]
             self._lerp(idle, 1 - 1 / group["betas"][0])
         self.update()
         return loss
@@ -101,9 +101,9 @@ class ScheduleFree(MultiTensor):
         raise NotImplementedError
 
     def _lerp(self, params: list[Tensor], share: float) -> None:
-        if params:
-            states = [self.state[p] or self._start(p) for p in params]
-            torch._foreach_lerp_(params, [state["z"] for state in states], share)
+        known = [p for p in params if self.state.get(p)]  # before its first gradient z is x
+        if known:
+            torch._foreach_lerp_(known, [self.state[p]["z"] for p in known], share)
 
 
 class ScheduleFreeAdamWV1(ScheduleFree):

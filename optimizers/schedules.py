@@ -36,6 +36,7 @@ class WarmupCosine:
             two steps, and the peak is missed by up to 1 / W.
         after_horizon: "reference": the cosine climbs again, back to 1 at 2 H - W, as torch's is
             periodic and published runs went past H with it; "zero": it stays at 0.
+        start: factor of step 0.  Files in JAX start at 0, and stay at 0 after the horizon.
 
     W = 0 starts at 1 (with torch 2.5.1 the reference's composition stays at 1e-10 up to H).
 
@@ -52,7 +53,10 @@ class WarmupCosine:
         integer_horizon: bool = True,
         integer_warmup: bool = True,
         after_horizon: str = "reference",
+        start: float = START,
     ) -> None:
+        _check("start", start, 0 <= start <= 1, "a factor from 0 to 1")
+        self.start = start
         known = after_horizon in ("reference", "zero")
         _check("after_horizon", after_horizon, known, "'reference' or 'zero'")
         self.horizon = _horizon(step_hint, horizon_factor, integer_horizon)
@@ -75,7 +79,54 @@ class WarmupCosine:
         return self._peak * (1 + math.cos(math.pi * since / self.decay)) / 2
 
     def _ramp(self, step: int) -> float:
-        return START + (1 - START) * step / self.warmup
+        return self.start + (1 - self.start) * step / self.warmup
+
+
+class WarmupCosineCycles:
+    """Cycles of a linear warm-up over W steps and a cosine down to `floor`, where it stays.
+
+    Args:
+        step_hint, warmup_factor: as in `WarmupCosine`; W does not depend on the number of cycles.
+        cycles: number of them, of the same length.
+        floor: factor at the start and at the end.
+        first_at_peak: step 0 has the peak, as in the published runs, whose scheduler began to act
+            after the first update.
+
+    Raises:
+        ValueError: a value out of range; a warm-up longer than a cycle.
+    """
+
+    def __init__(
+        self,
+        step_hint: int,
+        warmup_factor: float | None = None,
+        cycles: int = 1,
+        floor: float = START,
+        first_at_peak: bool = True,
+    ) -> None:
+        _check("cycles", cycles, cycles >= 1 and cycles == int(cycles), "a whole number above 0")
+        _check("floor", floor, 0 <= floor <= 1, "a factor from 0 to 1")
+        horizon = _horizon(step_hint, 1.0, integer=True)
+        self.warmup = _warmup(horizon, warmup_factor, None, integer=True)
+        self.length = horizon / cycles  # steps of a cycle, between two steps if need be
+        fits = f"a share of at most 1 / {cycles}: a cycle has {self.length:g} steps"
+        _check("warmup_factor", warmup_factor, self.warmup <= self.length, fits)
+        self.cycles, self.floor, self.first_at_peak = cycles, floor, first_at_peak
+
+    def __call__(self, step: int) -> float:
+        if step == 0 and self.first_at_peak:
+            return 1.0
+        cycle = max(math.ceil(step / self.length) - 1, 0)  # the last step of one is its own
+        if cycle >= self.cycles:
+            return self.floor
+        return self.floor + (1 - self.floor) * self._shape(step - cycle * self.length)
+
+    def _shape(self, since: float) -> float:
+        """From 0 to 1 and back, `since` steps after the start of a cycle."""
+        if since < self.warmup:
+            return since / self.warmup
+        decay = max(self.length - self.warmup, 1)
+        return (1 + math.cos(math.pi * (since - self.warmup) / decay)) / 2
 
 
 class Warmup:

@@ -1,0 +1,101 @@
+"""What is cautious NAdamW?  NAdamW without the elements whose step and gradient disagree.
+
+    m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
+    h = (b1 m + (1 - b1) g) / (1 - b1^t),   t = 1, 2, ...
+    mask = 1 where h g > 0, else 0
+    u = h mask / max(mean of mask, 1e-3) / (sqrt(v / (1 - b2^t)) + eps)     (mean over the tensor)
+    theta <- theta - lr (u + wd theta)
+
+Weight decay is not masked.
+
+Source: Liang et al., "Cautious Optimizers", arXiv 2411.16085, algorithm 2; the bound of the mean is
+the one of AlgoPerf's entry.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optimizers.multi_tensor import (
+    MultiTensor,
+    State,
+    States,
+    adam_scalars,
+    check_settings,
+    scale_,
+)
+
+LEAST = 1e-3  # bound of the share of elements that move
+
+
+class CautiousNAdamW(MultiTensor):
+    """The module's formula.
+
+    Args:
+        params: as torch.optim takes them.
+        lr: learning rate; may be changed in the groups before every step.
+        betas: (b1, b2), each from 0 to below 1.
+        eps: added to the root, after the bias correction.
+        weight_decay: decoupled; multiplied by the learning rate.
+        foreach: True for the multi-tensor form; False for the plain one.
+
+    Raises:
+        ValueError: a value out of range; at a step, a sparse gradient.
+    """
+
+    buffers = {"exp_avg": None, "exp_avg_sq": None}  # m, v
+    by_element = False  # the mean of the mask
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        foreach: bool = True,
+    ) -> None:
+        check_settings(self, betas, 2, lr=lr, eps=eps, weight_decay=weight_decay)
+        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, settings, foreach)
+
+    def plain(self, p: Tensor, g: Tensor, s: State, t: int, group: dict[str, Any]) -> None:
+        m, v = s["exp_avg"], s["exp_avg_sq"]
+        b1, b2 = group["betas"]
+        root, factor = adam_scalars(t, group)
+        p.mul_(1 - group["lr"] * group["weight_decay"])
+        m.lerp_(g, 1 - b1)
+        v.mul_(b2).addcmul_(g, g, value=1 - b2)
+        ahead = m.lerp(g, 1 - b1)
+        mask = ahead.mul(g).gt_(0)
+        ahead.mul_(mask).div_(_mean(mask).clamp(min=LEAST))
+        denominator = v.sqrt().add_(root * group["eps"])
+        p.addcdiv_(ahead, denominator, value=-group["lr"] * factor)
+
+    def fast(
+        self, params: list[Tensor], grads: list[Tensor], s: States, t: int, group: dict[str, Any]
+    ) -> None:
+        m, v = s["exp_avg"], s["exp_avg_sq"]
+        b1, b2 = group["betas"]
+        root, factor = adam_scalars(t, group)
+        if group["weight_decay"]:
+            scale_(params, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_lerp_(m, grads, 1 - b1)
+        scale_(v, b2)
+        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        ahead = torch._foreach_lerp(m, grads, 1 - b1)
+        masks = torch._foreach_mul(ahead, grads)
+        for mask in masks:
+            mask.gt_(0)
+        torch._foreach_mul_(ahead, masks)
+        shares = torch.stack([_mean(mask) for mask in masks]).clamp(min=LEAST)  # [tensors]
+        torch._foreach_div_(ahead, list(shares.unbind()))
+        denominator = torch._foreach_sqrt(v)
+        torch._foreach_add_(denominator, root * group["eps"])
+        torch._foreach_addcdiv_(params, ahead, denominator, -group["lr"] * factor)
+
+
+def _mean(mask: Tensor) -> Tensor:
+    """Share of ones [], in the precision of the arithmetic; of nothing it is NaN."""
+    return mask.mean(dtype=torch.promote_types(mask.dtype, torch.float32))

@@ -5,16 +5,17 @@ Shapes: G utterances, n frames, F mel bins, C channels; n1, F1 after the first c
 after the second.  Images are kept with channels last, [G, time, frequency, C].
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from workloads.librispeech.lengths import subsampled
+from workloads.librispeech.recompute import made_again
 
 _TAPS, _STRIDE = 3, 2
 
@@ -48,48 +49,61 @@ class Subsampler(nn.Module):
             valid: [G] valid frames.
         """
         patches = first_patches(features, valid)  # [G, n1 + zeros, F1 + zeros, 10]
-        kernel = _with_bias(self.conv1).t()
-        made = torch.matmul(patches, kernel)  # [G, n1 + zeros, F1 + zeros, C]
-        with self._keeping(made, lambda: torch.matmul(patches, kernel)):
-            seen = self._activate(made).permute(0, 3, 1, 2)
-            image = conv2d(seen, self.conv2.weight, self.conv2.bias, _STRIDE)
-        frames: Tensor = self.linear(self._activate(image).permute(0, 2, 3, 1).flatten(2))
+        kernel = _with_bias(self.conv1)
+        image = torch.matmul(patches, kernel)  # [G, n1 + zeros, F1 + zeros, C]
+        again: AbstractContextManager[Any] = nullcontext()
+        if self.recompute and torch.is_grad_enabled():
+            again = made_again(image, lambda: self._activate(torch.matmul(patches, kernel)))
+        with again:
+            image = _convolved(self._activate(image), self.conv2)  # [G, n2, F2, C]
+        frames: Tensor = self.linear(self._activate(image).flatten(2))
         return frames
 
     def _activate(self, x: Tensor) -> Tensor:
         return torch.tanh_(x) if self.tanh else torch.relu_(x)
 
-    def _keeping(self, made: Tensor, make: Callable[[], Tensor]) -> Any:
-        """Within it, what would be saved of `made` is made again instead, if so wanted."""
-        if not self.recompute:
-            return nullcontext()
-        place = made.data_ptr()
 
-        def pack(saved: Tensor) -> Any:
-            same = saved.data_ptr() == place
-            return _Again(saved.shape, saved.stride()) if same else saved
+def _convolved(image: Tensor, conv: nn.Conv2d) -> Tensor:
+    """[G, a, b, C] -> [G, n2, F2, C]; zeros are around the image already."""
+    first = image.permute(0, 3, 1, 2)  # a view: channels stay last in memory
+    if image.device.type == "cpu":
+        made: Tensor = _CpuConvolution.apply(first, conv.weight, conv.bias)
+    else:
+        made = conv2d(first, conv.weight, conv.bias, _STRIDE)
+    return made.permute(0, 2, 3, 1)
 
-        def unpack(kept: Any) -> Tensor:
-            if not isinstance(kept, _Again):
-                return kept  # type: ignore[no-any-return]
-            with torch.no_grad():
-                again = self._activate(make())
-            return again.as_strided(kept.shape, kept.stride)
 
-        return saved_tensors_hooks(pack, unpack)
+class _CpuConvolution(torch.autograd.Function):
+    """[G, C, a, b] -> [G, C, n2, F2], channels last in memory.  For the gradient of the weights
+    oneDNN takes four times as long as nine matrix products do.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        return conv2d(image, weight, bias, _STRIDE)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        image, weight = ctx.saved_tensors
+        rows = gradient.permute(0, 2, 3, 1).reshape(-1, len(weight))  # [places, outputs]
+        products = [seen.reshape(len(rows), -1).t() @ rows for seen in _taps(image, gradient)]
+        of_weight = torch.stack(products, -1).transpose(0, 1).reshape(weight.shape)
+        return conv_transpose2d(gradient, weight, stride=_STRIDE), of_weight, rows.sum(0)
+
+
+def _taps(image: Tensor, outputs: Tensor) -> Iterator[Tensor]:
+    """What each weight of the kernel sees, row by row: [G, n2, F2, C]."""
+    last, lowest = (_STRIDE * (size - 1) + 1 for size in outputs.shape[2:])
+    for i, j in product(range(_TAPS), repeat=2):
+        yield image[:, :, i : i + last : _STRIDE, j : j + lowest : _STRIDE].permute(0, 2, 3, 1)
 
 
 def _with_bias(conv: nn.Conv2d) -> Tensor:
-    """[C, 10]: weights of the taps, and the bias."""
+    """[10, C]: weights of the taps, and the bias.  Contiguous, since the gradient of a transposed
+    view takes ten times as long."""
     assert conv.bias is not None
-    return torch.cat([conv.weight.flatten(1), conv.bias[:, None]], 1)
-
-
-class _Again:
-    """In place of a saved tensor: how it lay in memory."""
-
-    def __init__(self, shape: torch.Size, stride: tuple[int, ...]) -> None:
-        self.shape, self.stride = shape, stride
+    return torch.cat([conv.weight.flatten(1), conv.bias[:, None]], 1).t().contiguous()
 
 
 def first_patches(features: Tensor, valid: Tensor) -> Tensor:

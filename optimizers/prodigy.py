@@ -23,6 +23,7 @@ combination as entered in AlgoPerf v0.5.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,7 +33,8 @@ from optimizers.multi_tensor import States, check, scale_
 from optimizers.schedule_free import ScheduleFree, add_squares_, in_type_of
 
 STATE = ("z", "exp_avg_sq", "s", "p0")  # z, v, s, p0 of a parameter
-SCALARS = ("d", "numerator", "k", "weight_sum")  # state of a group, [] float32 on its device
+SCALARS = ("d", "numerator", "k", "weight_sum")  # state of a group, [] float64 on its device
+Kinds = list[tuple[torch.dtype, tuple[list[Tensor], list[Tensor], States]]]  # params, grads, state
 
 
 class ScheduleFreeProdigy(ScheduleFree):
@@ -78,26 +80,29 @@ class ScheduleFreeProdigy(ScheduleFree):
 
     def update(self) -> None:
         for group in self.param_groups:
-            kinds = list(self._count_and_sort(group["params"]).items())
-            devices = {device for (device, _, _), _ in kinds}
+            sorted_ = self._count_and_sort(group["params"])
+            devices = {device for device, _, _ in sorted_}
             if len(devices) > 1:
                 raise ValueError(f"{type(self).__name__}: a group lies on {devices}, expected one")
+            kinds = [(dtype, tensors) for (_, dtype, _), tensors in sorted_.items()]
             if kinds:
-                self._update_group(group, devices.pop(), [tensors for _, tensors in kinds])
+                self._update_group(group, devices.pop(), kinds)
 
-    def _update_group(self, group: dict[str, Any], device: torch.device, kinds: Any) -> None:
+    def _update_group(self, group: dict[str, Any], device: torch.device, kinds: Kinds) -> None:
         for name in SCALARS:  # numbers at first, tensors of any device after loading a state
-            group[name] = torch.as_tensor(group[name], dtype=torch.float32, device=device)
+            group[name] = torch.as_tensor(group[name], dtype=torch.float64, device=device)
         measure, move = (_measure, _move) if group["foreach"] else (_measure_plain, _move_plain)
-        d = group["d"]
+        d, eps = group["d"], group["eps"]
         q = d * float(group["lr"])
-        sums = [measure(*tensors, group["betas"], d, q) for tensors in kinds]
+        sums = [
+            measure(*tensors, group["betas"], *_typed(dtype, d, q)) for dtype, tensors in kinds
+        ]
         inner, size = (torch.stack(part).sum() for part in zip(*sums))
         live = size > 0  # a tensor, not a branch: nothing waits for the device
         c = _grow(group, q * inner, size, live)
         decay = torch.where(live, q * group["weight_decay"], 0.0)
-        for tensors in kinds:
-            move(*tensors, group["d"], q, decay, c, group["eps"])
+        for dtype, tensors in kinds:
+            move(*tensors, *_typed(dtype, group["d"], q, decay, c), eps)
 
 
 def _grow(group: dict[str, Any], inner: Tensor, size: Tensor, live: Tensor) -> Tensor:
@@ -112,6 +117,11 @@ def _grow(group: dict[str, Any], inner: Tensor, size: Tensor, live: Tensor) -> T
     return torch.where(live, weight / group["weight_sum"], 0.0)
 
 
+def _typed(dtype: torch.dtype, *scalars: Tensor) -> list[Tensor]:
+    """The scalars in the type of the arithmetic, which multi-tensor kernels want."""
+    return [scalar.to(torch.promote_types(dtype, torch.float32)) for scalar in scalars]
+
+
 def _measure_plain(
     params: list[Tensor],
     grads: list[Tensor],
@@ -121,14 +131,14 @@ def _measure_plain(
     q: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """From y to x, and v and s of this step; returns sum <g, p0 - z> and sum |s|, both []."""
-    inner, size = torch.zeros_like(d), torch.zeros_like(d)
+    inner, size = [], []
     for p, g, z, v, total, p0 in zip(params, grads, *(s[name] for name in STATE)):
         p.sub_(z, alpha=1 - betas[0]).div_(betas[0])
-        inner += (g * (p0 - z)).sum()
+        inner.append((g * (p0 - z)).sum())
         v.mul_(betas[1]).addcmul_(g * d, g * d, value=1 - betas[1])
         total.mul_(math.sqrt(betas[1])).add_(g * (d * q))
-        size += total.abs().sum(dtype=d.dtype).to(total.dtype)
-    return inner, size
+        size.append(torch.linalg.vector_norm(total, 1))
+    return _sum(inner), _sum(size)
 
 
 def _measure(
@@ -144,15 +154,17 @@ def _measure(
     torch._foreach_div_(params, betas[0])
     apart = torch._foreach_sub(in_type_of(z, p0), z)
     torch._foreach_mul_(apart, grads)
-    inner = torch.stack([part.sum(dtype=d.dtype) for part in apart]).sum()
     add_squares_(v, torch._foreach_mul(grads, d), betas[1])
     scale_(total, math.sqrt(betas[1]))
     wide = in_type_of(grads, total)
     torch._foreach_add_(wide, torch._foreach_mul(grads, d * q))
     if wide is not total:
         torch._foreach_copy_(total, wide)
-    sizes = torch._foreach_norm(total, 1, dtype=d.dtype)
-    return inner, torch.stack(list(sizes)).to(total[0].dtype).sum(dtype=d.dtype)
+    return _sum([part.sum() for part in apart]), _sum(torch._foreach_norm(total, 1))
+
+
+def _sum(numbers: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(numbers)).sum(dtype=torch.float64)
 
 
 def _move_plain(
@@ -165,10 +177,10 @@ def _move_plain(
     c: Tensor,
     eps: float,
 ) -> None:
-    """Update z and x with the new d."""
+    """Update z and x with the new d; d q / (sqrt(v) + d eps) = q / (sqrt(v) / d + eps)."""
     for p, g, z, v in zip(params, grads, s["z"], s["exp_avg_sq"]):
         z.sub_(p * decay)
-        z.sub_(g / (v.sqrt() + d * eps) * (d * q))
+        z.sub_(g / (v.sqrt().to(g.dtype).div_(d).add_(eps)) * q)
         p.add_((z - p) * c)
 
 
@@ -184,10 +196,11 @@ def _move(
 ) -> None:
     z = s["z"]
     torch._foreach_sub_(z, torch._foreach_mul(params, decay))
-    roots = torch._foreach_sqrt(s["exp_avg_sq"])
-    torch._foreach_add_(roots, d * eps)
-    steps = torch._foreach_div(grads, in_type_of(grads, roots))
-    torch._foreach_mul_(steps, d * q)
+    roots = in_type_of(grads, torch._foreach_sqrt(s["exp_avg_sq"]))
+    torch._foreach_div_(roots, d)
+    torch._foreach_add_(roots, eps)
+    steps = torch._foreach_div(grads, roots)
+    torch._foreach_mul_(steps, q)
     torch._foreach_sub_(z, steps)
     ahead = torch._foreach_sub(z, params)
     torch._foreach_mul_(ahead, c)

@@ -53,7 +53,7 @@ def train(rule: Rule, optimizer: Optimizer, first: int, last: int) -> None:
             for p, g in zip(params, tensors(seed=number + 1)):
                 p.grad = g.to(p.dtype)
 
-        optimizer.param_groups[0]["lr"] = peak / (1 + 0.1 * number)
+        optimizer.param_groups[0]["lr"] = peak / (1 + 0.1 * ((number + 2) % 4))  # up and down
         step(rule, optimizer, gradient)
 
 
@@ -135,7 +135,7 @@ def test_zero_gradients_and_no_decay_change_nothing(rule: Rule) -> None:
 
     step(rule, optimizer, nothing)
     for p, start in zip(params_of(optimizer), tensors()):
-        torch.testing.assert_close(p.detach(), start, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(p.detach(), start, rtol=rule.rounding, atol=1e-7)
 
 
 @every_rule

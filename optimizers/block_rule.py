@@ -36,7 +36,10 @@ class Plan(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A piece of a parameter: views of it and its gradient, its state, its rank."""
+    """A piece of a parameter: views of it and its gradient, its state, its rank.
+
+    Gradient and state are in float32 at least.
+    """
 
     weight: Tensor
     grad: Tensor
@@ -111,7 +114,8 @@ class BlockRule(Optimizer):
             state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
         state["step"] += 1
         weight = weight.view(plan.view)
-        grad = p.grad.to(p.dtype).reshape(plan.view)  # type: ignore[union-attr]
+        dtype = torch.promote_types(p.dtype, torch.float32)
+        grad = p.grad.to(p.dtype).to(dtype).reshape(plan.view)  # type: ignore[union-attr]
         by_block: dict[int, dict[str, Tensor]] = defaultdict(dict)
         if not fresh:
             for name in (name for name in state if name != "step"):
@@ -139,7 +143,7 @@ class BlockRule(Optimizer):
             self._exchange([block.weight for block in shared], shared, dtype)
             return
         for block in shared:
-            moves.setdefault(id(block), torch.empty_like(block.weight))
+            moves.setdefault(id(block), torch.empty_like(block.grad))
         self._exchange([moves[id(block)] for block in shared], shared, dtype)
         for block in found:
             block.weight.add_(moves[id(block)], alpha=-group["lr"])

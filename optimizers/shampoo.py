@@ -118,8 +118,10 @@ class Shampoo(BlockRule):
         super().__init__(params, settings)
 
     def plan(self, shapes: tuple[Shape, ...], world: int, group: dict[str, Any]) -> Sequence[Plan]:
+        if _start(group) == math.inf:
+            return make_plans(shapes, None, 0, 0, world)  # by element: nothing to cut or to share
         side = group["max_preconditioner_dim"]
-        return make_plans(shapes, side, side, 0 if _start(group) == math.inf else side, world)
+        return make_plans(shapes, side, side, side, world)
 
     def start(self, block: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         wanted = (group["betas"][0] > 0, group["grafting_type"] == "ADAM", _mu(group) > 0)
@@ -131,7 +133,7 @@ class Shampoo(BlockRule):
         if _start(group) == math.inf:
             return state
         for axis, size in enumerate(block.shape):
-            square = torch.zeros(size, size, dtype=torch.float32, device=block.device)
+            square = torch.zeros(size, size, dtype=block.dtype, device=block.device)
             state |= {f"factor_{axis}": square, f"root_{axis}": square.clone()}
         return state
 
@@ -179,7 +181,7 @@ def _accumulate(mine: list[Block], beta: float) -> None:
     """The statistics L of every side."""
     for block in mine:
         for axis in range(block.grad.dim()):
-            left, right = gram(block.grad.float(), axis)
+            left, right = gram(block.grad, axis)
             new = 1 - beta if beta < 1 else 1.0
             block.state[f"factor_{axis}"].addmm_(left, right, beta=beta, alpha=new)
 
@@ -246,9 +248,9 @@ def _grafted(
 
 def _preconditioned(block: Block, h: Tensor, grafted: Tensor) -> Tensor:
     roots = [block.state[f"root_{axis}"] for axis in range(h.dim())]
-    d = along_axes(h.float(), roots)
+    d = along_axes(h, roots)
     scaled: Tensor = d * (grafted.norm() / (d.norm() + 1e-16))
-    return scaled.to(h.dtype)
+    return scaled
 
 
 def _with_momentum(mine: list[Block], moves: list[Tensor], group: dict[str, Any]) -> list[Tensor]:

@@ -85,7 +85,7 @@ class Soap(BlockRule):
             return state
         for axis, size in enumerate(block.shape):
             if size <= group["max_preconditioner_dim"]:
-                square = torch.zeros(size, size, dtype=torch.float32, device=block.device)
+                square = torch.zeros(size, size, dtype=block.dtype, device=block.device)
                 state |= {f"factor_{axis}": square, f"basis_{axis}": square.clone()}
         return state
 
@@ -129,7 +129,7 @@ def _adam(block: Block, rotated: Tensor, t: int, group: dict[str, Any]) -> Tenso
 def _accumulate(block: Block, beta: float) -> None:
     for axis in range(block.grad.dim()):
         if f"factor_{axis}" in block.state:
-            left, right = gram(block.grad.float(), axis)
+            left, right = gram(block.grad, axis)
             block.state[f"factor_{axis}"].addmm_(left, right, beta=beta, alpha=1 - beta)
 
 

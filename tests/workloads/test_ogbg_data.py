@@ -11,6 +11,7 @@ from algoperf_pt.assemble import make_data
 from algoperf_pt.config import compose_config
 from algoperf_pt.errors import ConfigError, DataError
 from algoperf_pt.ranks import Ranks
+from algoperf_pt.seeds import derive
 from tests.support.ranks import OneOf
 from tests.workloads.test_ogbg_prepare import read_raw
 from workloads.ogbg.batching import Budget, GraphOrder, batch_starts
@@ -76,6 +77,9 @@ def test_each_epoch_has_each_molecule_at_most_once_and_another_order():
     ]
     for molecules in epochs:
         assert len(set(molecules)) == len(molecules) > 450
+    permutation = np.random.default_rng(derive(3, "epoch", 0)).permutation(500)
+    last = one_by_one(*(size[permutation] for size in sizes()), BUDGET)[-2]
+    assert np.array_equal(epochs[0], permutation[:last])
     assert not np.array_equal(epochs[0][:100], epochs[1][:100])
 
 

@@ -6,7 +6,7 @@ Shapes: G graphs, T tasks.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
 from algoperf_pt.workload import Loss
 
@@ -66,8 +66,7 @@ def _precisions(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     ranked, order = key.contiguous().sort(dim=1, descending=True)
     hits = (positive & present).gather(1, order).cumsum(1, dtype=torch.float64)
     place = torch.arange(1, hits.shape[1] + 1, device=hits.device)
-    last = ranked != torch.nn.functional.pad(ranked[:, 1:], (0, 1), value=-2.0)  # of its tie
-    last &= ranked >= 0
+    last = ranked != pad(ranked[:, 1:], (0, 1), value=-2.0)  # of its tie
     so_far = torch.where(last, hits, 0.0).cummax(1).values
     gained = torch.where(last, so_far.diff(dim=1, prepend=torch.zeros_like(so_far[:, :1])), 0.0)
     total = hits[:, -1].clamp(min=1.0)

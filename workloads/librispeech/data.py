@@ -75,12 +75,12 @@ class LibrispeechData(WorkloadData):
         inputs, targets = batch["inputs"].numpy(), batch["targets"].numpy()
         for row, index in enumerate(indices):
             (member,) = reader.read(indices[row : row + 1])
-            self._fill(inputs[row, : samples[row]], member, f"row {index} of {split}")
+            self.fill(inputs[row, : samples[row]], member, f"row {index} of {split}")
             targets[row, : ids[row]] = np.frombuffer(member["token"], np.uint16)
         if augment is not None:
             alignable = needed <= output_frames(samples)
             batch["weights"] = torch.from_numpy(alignable.astype(np.float32))
-            batch |= self._masks(samples, width, augment)
+            batch |= self.masks(samples, width, augment)
         return batch
 
     def eval_index(self, split: str) -> Indices:
@@ -94,8 +94,8 @@ class LibrispeechData(WorkloadData):
             self._eval_index[split] = rows[np.lexsort((rows, samples))]
         return self._eval_index[split]
 
-    def _fill(self, out: Any, member: dict[str, bytes], name: str) -> None:
-        """Put an utterance's samples into its row."""
+    def fill(self, out: Any, member: dict[str, bytes], name: str) -> None:
+        """Put an utterance's samples into its row [samples] of a batch."""
         if CODECS["int16"] in member:
             out[:] = np.frombuffer(member[CODECS["int16"]], np.int16)
             return
@@ -104,7 +104,8 @@ class LibrispeechData(WorkloadData):
         except AudioError as error:
             raise DataError(f"{self.root}, {name}: {error}") from error
 
-    def _masks(self, samples: Indices, width: int, augment: Augment) -> dict[str, Tensor]:
+    def masks(self, samples: Indices, width: int, augment: Augment) -> dict[str, Tensor]:
+        """SpecAugment's masks of utterances [B] of so many samples, in a batch of `width`."""
         if self.specaugment is None:
             return {}
         valid = np.minimum(valid_frames(samples), frames(width))

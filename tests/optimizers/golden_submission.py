@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from algoperf_pt.assemble import make_submission
-from algoperf_pt.config import compose_config
+from algoperf_pt.config import compose_config, register_resolvers
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.roles import ParamType
@@ -118,9 +118,10 @@ class Run:
         self.workload = Golden(spec, batch_norm).train()
         self.step_number, self.evaluations = 0, []  # type: ignore[var-annotated]
         self.seconds = 0.0  # what the submission's clock shows
+        self.engine = Engine(self.workload, lambda loss: loss.backward())
         self.view = WorkloadView(
             self.workload,
-            Engine(self.workload, lambda loss: loss.backward()),
+            self.engine,
             Ranks(torch.device("cpu")),
             TimeView(spec.budget, lambda: self.seconds, lambda: self.evaluations),
             seed=0,
@@ -165,8 +166,23 @@ def composed(
 def node(name: str) -> Any:
     """A submission's YAML with the ones that it builds on, not resolved."""
     loaded: Any = OmegaConf.load(FOLDER / f"{name}.yaml")
-    parents = [d for d in loaded.pop("defaults", []) if d != "_self_"]
-    return OmegaConf.merge(*(node(parent) for parent in parents), loaded)
+    names = [d.removeprefix("/submission/") for d in loaded.pop("defaults", [])]
+    parents = [node(name.removesuffix("@_here_")) for name in names if name != "_self_"]
+    return OmegaConf.merge(*parents, loaded)
+
+
+def load(name: str, hparams: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A submission's YAML, at its own or at another point, resolved without the rest of the
+    configuration: quickly.
+    """
+    register_resolvers()
+    config = OmegaConf.create({"submission": node(name)})
+    config.submission.hparams = {**config.submission.get("hparams", {}), **(hparams or {})}
+    if OmegaConf.is_missing(config.submission.optimizer, "_target_"):
+        config.submission.optimizer._target_ = "torch.optim.Adam"
+    resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    submission: dict[str, Any] = resolved["submission"]
+    return submission
 
 
 def batches() -> Iterator[dict[str, Tensor]]:

@@ -96,6 +96,7 @@ class KilledAt(SharedStateSubmission):
 
 @pytest.mark.ddp
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # three commands with two processes each
 def test_a_trial_on_two_ranks_goes_on_with_the_share_of_each(data: Path, tmp_path: Path) -> None:
     arguments = (
         "submission._target_=tests.optimizers.test_shared_work.KilledAt",

@@ -136,10 +136,10 @@ def _join(
         return Utterance(key, text, None, 0, "it has a transcript and no sound", counted=False)
     if isinstance(header, AudioError):
         return Utterance(key, text, sound, 0, str(header), counted=False)
-    return Utterance(key, text, sound, header.samples, _flaw(text))
+    return Utterance(key, text, sound, header.samples, text_flaw(text))
 
 
-def _flaw(text: str) -> str:
+def text_flaw(text: str) -> str:
     """What is wrong with a transcript; empty: nothing."""
     strange = _STRANGE.search(text)
     if strange is not None:

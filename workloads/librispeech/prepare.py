@@ -19,7 +19,7 @@ from algoperf_pt.data.shards import Sample
 from algoperf_pt.errors import ConfigError, DataError
 from algoperf_pt.records import write_atomically
 from workloads.imagenet.archives import Member, read, unpack_gzip
-from workloads.librispeech.archives import Utterance, utterances
+from workloads.librispeech.archives import Utterance, text_flaw, utterances
 from workloads.librispeech.audio import AudioError, decode
 from workloads.librispeech.data import CODECS, COUNTS
 from workloads.librispeech.lengths import needed_frames, output_frames
@@ -137,7 +137,7 @@ class LibrispeechPreparer(Preparer):
         for split, subsets in SUBSETS.items():
             self._check_found(split, sum(len(found[name]) for name in subsets))
         if not (out / FILE).exists():
-            texts = (u.text for u in found[SUBSETS["train"][0]] if u.text)
+            texts = (u.text for u in found[SUBSETS["train"][0]] if not text_flaw(u.text))
             train(texts, out / FILE, self.vocab_size, EXTRA)
         vocabulary = Vocabulary(out / FILE)
         counts = {split: self._choose(split, found, vocabulary) for split in SUBSETS}

@@ -16,6 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from algoperf_pt import schema
 from algoperf_pt.config_checks import check
 from algoperf_pt.errors import ConfigError
+from algoperf_pt.reference.point import settle
 from algoperf_pt.seeds import trial_seed
 
 Config = dict[str, Any]
@@ -78,6 +79,7 @@ def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> C
     config["submission"]["given"] = sorted(_typed_arguments(overrides))
     config["experiment_dir"] = str(Path(config["experiment_dir"]).expanduser().resolve())
     config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
+    settle(config)
     check(config, needs_data)
     targets, name = config["targets"], config["workload"]["name"]
     targets["workloads"] = {

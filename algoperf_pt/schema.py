@@ -60,9 +60,10 @@ class Submission:
     label_smoothing: float | None = None
     dropout_rate: Any = None  # a rate, or {_target_: step -> rate}
     stop_factor: float | None = None  # share of the step hint after which the trial ends
-    space: dict[str, Any] | None = None
+    space: Any = None  # ranges by name; with `path` also a JSON file of them or of points
     points: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)  # arguments of a class of your own
+    path: str | None = None  # file of a submission that was written for AlgoPerf's harness
 
 
 @dataclass

@@ -55,7 +55,7 @@ def explain(
         print(json.dumps({**as_dict(anatomy), "schedule": str(path)}, indent=1))
         return
     print(f"{title}\n{_settings(anatomy)}\n")
-    _print_table([_cells(t) for t in anatomy.tensors])
+    _print_table([_cells(anatomy, t) for t in anatomy.tensors])
     print("\n" + "\n".join(_summary(anatomy)) + f"\nschedule: {path}")
 
 
@@ -98,11 +98,13 @@ def _factors(anatomy: Anatomy) -> dict[str, Any]:
     }
 
 
-def _cells(tensor: TensorFacts) -> list[str]:
+def _cells(anatomy: Anatomy, tensor: TensorFacts) -> list[str]:
     shape = " x ".join(map(str, tensor.shape)) or "one number"
-    numbers = (tensor.optimizer, tensor.group, tensor.lr, tensor.weight_decay)
+    number = tensor.optimizer
+    rule = "-" if number is None else f"{number} {_name(anatomy.updates[number])}"
+    numbers = (tensor.group, tensor.lr, tensor.weight_decay)
     settings = [_short(value, "-") for value in numbers]
-    return [tensor.name, tensor.role, shape, tensor.view, *settings, f"{tensor.state:,}"]
+    return [tensor.name, tensor.role, shape, tensor.view, rule, *settings, f"{tensor.state:,}"]
 
 
 def _print_table(rows: list[list[str]]) -> None:

@@ -19,6 +19,8 @@ Groups (choose with group=choice):
 _TAIL = """
 Frequent keys: study, trial, seed, max_steps, eval_every_steps, experiment_dir, data.dir,
 trainer.devices, display.
+python -m algoperf_pt.explain shows what a submission does to each tensor, and its schedule;
+python -m algoperf_pt.new writes a folder for an optimizer or a workload of your own.
 --cfg job shows the composed configuration; -m runs several choices, each in its own process.
 Exit codes: 0 target reached; 2 configuration error; 10 budget; 11 step limit; 13 diverged;
 the others: docs/experiment_folder.md."""

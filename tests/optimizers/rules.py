@@ -21,6 +21,7 @@ from optimizers.lamb import LAMB
 from optimizers.lion import Lion
 from optimizers.muon import Muon
 from optimizers.nadamw import NAdamW
+from optimizers.newton_shampoo import NewtonShampoo
 from optimizers.prodigy import ScheduleFreeProdigy
 from optimizers.schedule_free import (
     ScheduleFreeAdamWV1,
@@ -123,6 +124,8 @@ SOAP_CHANGES = {
 }
 SCALED = {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.01}
 SCALED_CHANGES = {"lr": 0.03, "betas": (0.8, 0.95), "weight_decay": 0.2}
+NEWTON = {**SCALED, "start": 2, "every": 2}
+NEWTON_CHANGES = {**SCALED_CHANGES, "start": 4, "every": 3}
 MUON = {"lr": 0.05, "weight_decay": 0.01}
 MUON_CHANGES = {
     **{"lr": 0.03, "beta": 0.8, "weight_decay": 0.2, "nesterov": False, "scale": "match_adam"},
@@ -168,6 +171,7 @@ RULES = [
         by_element=False,
     ),
     Rule("soap", Soap, SOAP, SOAP_CHANGES, by_element=False),
+    Rule("newton_shampoo", NewtonShampoo, NEWTON, NEWTON_CHANGES, by_element=False),
     Rule("archived_shampoo", ArchivedShampoo, SCALED, SCALED_CHANGES, by_element=False),
     Rule("schedule_free_v1", ScheduleFreeAdamWV1, FREE, FREE_CHANGES),
     Rule("schedule_free_v2", ScheduleFreeAdamWV2, FREE, FREE_CHANGES),

@@ -77,6 +77,15 @@ class BlockRule(Optimizer):
             self._update(params, group)
         return loss
 
+    def describe(self, p: Tensor) -> str:
+        """How a parameter is seen: "2048 x 3000 in 6 blocks"."""
+        if not p.numel():
+            return "-"
+        group = next(g for g in self.param_groups if any(p is other for other in g["params"]))
+        (plan,) = self.plan((tuple(p.shape),), 1, group)
+        sides = " x ".join(map(str, plan.view))
+        return sides if len(plan.cuts) == 1 else f"{sides} in {len(plan.cuts)} blocks"
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but state keeps its own dtypes: torch casts it to the parameter's."""
         super().load_state_dict(state_dict)

@@ -98,6 +98,10 @@ class Muon(Optimizer):
                 self._update(live, group)
         return loss
 
+    def describe(self, p: Tensor) -> str:
+        """The matrix as which a parameter is seen: "256 x 1152"."""
+        return " x ".join(map(str, rows_and_columns(p.shape)))
+
     def _update(self, params: list[Tensor], group: dict[str, Any]) -> None:
         directions = orthogonal(self._momentum(params, group), group)
         if group["weight_decay"]:

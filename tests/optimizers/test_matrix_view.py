@@ -5,7 +5,10 @@ import torch
 
 from algoperf_pt.roles import ParamType
 from optimizers.matrix_view import as_matrix, blocks, matrix_shape, merged
+from optimizers.muon import Muon
+from optimizers.shampoo import Shampoo
 from optimizers.sharing import owners
+from optimizers.soap import Soap
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,17 @@ def test_every_role_is_in_the_table():
             assert matrix_shape((2, 3), role) == (2, 3)
         else:
             assert matrix_shape((2, 3), role) is None
+
+
+def test_rules_say_how_they_see_a_parameter():
+    kernel, empty = torch.ones(8, 4, 3, 3, requires_grad=True), torch.ones(0, 3, requires_grad=True)
+    assert Muon([kernel]).describe(kernel) == "8 x 36"
+    assert Soap([kernel]).describe(kernel) == "8 x 36"
+    shampoo = Shampoo([kernel, empty], max_preconditioner_dim=32)
+    assert shampoo.describe(kernel) == "32 x 9" and shampoo.describe(empty) == "-"
+    assert Shampoo([kernel], max_preconditioner_dim=8).describe(kernel) == "8 x 4 x 3 x 3"
+    cut = Shampoo([kernel], max_preconditioner_dim=6)
+    assert cut.describe(kernel) == "8 x 4 x 3 x 3 in 2 blocks"
 
 
 def test_any_tensor_can_be_a_matrix():

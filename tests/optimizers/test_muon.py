@@ -1,5 +1,7 @@
 """Does Muon compute what was published, and does its Newton-Schulz make matrices orthogonal?"""
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from algoperf_pt.assemble import make_workload
+from algoperf_pt.config import compose_config
+from algoperf_pt.instantiate import instantiate
+from algoperf_pt.spec import make_spec
 from optimizers import muon
 from optimizers.muon import Muon, newton_schulz
 from optimizers.nadamw import NAdamW
 from tests.optimizers import problem
 from tests.optimizers.golden_submission import Run, run_case
+from tests.support.workloads import version_of
 
 SINGLE = 1e-4  # relative to the largest value of a tensor, after 20 steps
 FIRST_IN_BF16 = 5e-4  # after the first step; later ones are chaotic in bfloat16
@@ -189,3 +196,30 @@ def test_torchs_own_is_another_rule() -> None:
 def test_bad_settings_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Muon([torch.ones(2, 2, requires_grad=True)], **changes)
+
+
+BASES = ("criteo1tb", "fastmri", "finewebedu_lm", "imagenet_resnet", "imagenet_vit", "ogbg", "wmt")
+BASES += ("librispeech_conformer", "librispeech_deepspeech")
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_the_split_by_role_is_the_published_one_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for ogbg's two embedders, whose names lack the word that the published code looks for."""
+    monkeypatch.setattr("algoperf_pt.config_checks._check_data", lambda config: None)
+    folder = problem.GOLDEN / name
+    tensors = json.loads((folder / "params.json").read_text())["tensors"]
+    matrices = [t for t in tensors if t["kind"] == "param" and len(t["shape"]) > 1]
+    words = ("embedding", "embed_tokens")
+    by_name = [t["shape"] for t in matrices if not any(w in t["name"].lower() for w in words)]
+    command = [f"workload={name}", f"targets={version_of(name)}"]
+    config = compose_config([*command, "submission=muon_torch_self", "ruleset=self_tuning"])
+    with torch.device("meta"):
+        workload = make_workload(config, make_spec(config), SimpleNamespace())  # type: ignore
+    where = instantiate(config["submission"]["others"][0]["where"])
+    named = workload.model.named_parameters()
+    by_role = [list(p.shape) for n, p in named if not where(n, p, workload.param_types[n])]
+    if name == "ogbg":
+        by_role += [[256, 9], [256, 3]]
+    assert sorted(by_role) == sorted(by_name)

@@ -24,7 +24,7 @@ class Conformer(SpeechModel):
         hidden: inner width of the feed-forward parts.
         taps: of the convolutions over time.
         post_layer_norm, use_gelu, attention_temperature: of `blocks.Sizes`.
-        dropout_rate, rows_at_once, recompute: of `SpeechModel`.
+        dropout_rate, rows_at_once: of `SpeechModel`.
     """
 
     def __init__(
@@ -40,9 +40,8 @@ class Conformer(SpeechModel):
         attention_temperature: float = 1.0,
         dropout_rate: float = 0.1,
         rows_at_once: int = 16,
-        recompute: bool = False,
     ) -> None:
-        super().__init__(vocab_size, width, dropout_rate, False, rows_at_once, recompute)
+        super().__init__(vocab_size, width, dropout_rate, False, rows_at_once)
         switches = (post_layer_norm, use_gelu, attention_temperature, dropout_rate)
         sizes = Sizes(width, heads, hidden, taps, *switches)
         self.conformers = nn.ModuleList(Block(sizes) for _ in range(blocks))

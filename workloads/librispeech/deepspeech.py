@@ -26,7 +26,7 @@ class DeepSpeech(SpeechModel):
         residual: layers add to their input; else they replace it.
         layer_norm_everywhere: layer norms in place of batch norms.
         decoder_layer_norm: a layer norm before the output layer.
-        dropout_rate, rows_at_once, recompute: of `SpeechModel`.
+        dropout_rate, rows_at_once: of `SpeechModel`.
     """
 
     def __init__(
@@ -41,9 +41,8 @@ class DeepSpeech(SpeechModel):
         decoder_layer_norm: bool = True,
         dropout_rate: float = 0.1,
         rows_at_once: int = 16,
-        recompute: bool = False,
     ) -> None:
-        super().__init__(vocab_size, width, dropout_rate, tanh, rows_at_once, recompute)
+        super().__init__(vocab_size, width, dropout_rate, tanh, rows_at_once)
         norm = LayerNorm if layer_norm_everywhere else MaskedBatchNorm
         self.lstms = nn.ModuleList(Recurrent(width, norm(width)) for _ in range(lstm_layers))
         layers = (

@@ -30,7 +30,6 @@ class SpeechModel(nn.Module):
         tanh: in the subsampling, in place of the rectifier.
         rows_at_once: utterances that go through front-end and subsampling together; it bounds
             memory, and padding, since they are of like lengths.  No figure depends on it.
-        recompute: of `Subsampler`.
     """
 
     def __init__(
@@ -40,12 +39,11 @@ class SpeechModel(nn.Module):
         dropout_rate: float,
         tanh: bool,
         rows_at_once: int,
-        recompute: bool,
     ) -> None:
         super().__init__()
         self.rows_at_once = rows_at_once
         self.features = LogMel()
-        self.subsample = Subsampler(len(MEANS), width, tanh, recompute)
+        self.subsample = Subsampler(len(MEANS), width, tanh)
         self.dropout = nn.Dropout(dropout_rate)
         self.lin = nn.Linear(width, vocab_size)
 

@@ -5,19 +5,12 @@ Shapes: G utterances, n frames, F mel bins, C channels; n1, F1 after the first c
 after the second.  Images are kept with channels last, [G, time, frequency, C].
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from itertools import product
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad
+from torch.nn.functional import pad
 
+from workloads.librispeech.convolutions import STRIDE, TAPS, convolved
 from workloads.librispeech.lengths import subsampled
-from workloads.librispeech.recompute import made_again
-
-_TAPS, _STRIDE = 3, 2
 
 
 class Subsampler(nn.Module):
@@ -30,16 +23,14 @@ class Subsampler(nn.Module):
         bins: F.
         width: C.
         tanh: this activation in place of the rectifier.
-        recompute: make the activations of the first convolution again in the backward pass, in
-            place of keeping them; by far the largest ones, and cheap, as there is one channel.
     """
 
-    def __init__(self, bins: int, width: int, tanh: bool, recompute: bool) -> None:
+    def __init__(self, bins: int, width: int, tanh: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, width, _TAPS, _STRIDE)
-        self.conv2 = nn.Conv2d(width, width, _TAPS, _STRIDE)
+        self.conv1 = nn.Conv2d(1, width, TAPS, STRIDE)
+        self.conv2 = nn.Conv2d(width, width, TAPS, STRIDE)
         self.linear = nn.Linear(subsampled(subsampled(bins)) * width, width)
-        self.tanh, self.recompute = tanh, recompute
+        self.tanh = tanh
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:
         """What is behind the valid frames of a row has no meaning.
@@ -49,54 +40,11 @@ class Subsampler(nn.Module):
             valid: [G] valid frames.
         """
         patches = first_patches(features, valid)  # [G, n1 + zeros, F1 + zeros, 10]
-        kernel = _with_bias(self.conv1)
-        image = torch.matmul(patches, kernel)  # [G, n1 + zeros, F1 + zeros, C]
-        again: AbstractContextManager[Any] = nullcontext()
-        if self.recompute and torch.is_grad_enabled():
-            again = made_again(image, lambda: self._activate(torch.matmul(patches, kernel)))
-        with again:
-            image = _convolved(self._activate(image), self.conv2)  # [G, n2, F2, C]
-        frames: Tensor = self.linear(self._activate(image).flatten(2))
+        second = self.conv2
+        image = convolved(patches, _with_bias(self.conv1), second.weight, second.bias, self.tanh)
+        image = torch.tanh_(image) if self.tanh else torch.relu_(image)  # [G, n2, F2, C]
+        frames: Tensor = self.linear(image.flatten(2))
         return frames
-
-    def _activate(self, x: Tensor) -> Tensor:
-        return torch.tanh_(x) if self.tanh else torch.relu_(x)
-
-
-def _convolved(image: Tensor, conv: nn.Conv2d) -> Tensor:
-    """[G, a, b, C] -> [G, n2, F2, C]; zeros are around the image already."""
-    first = image.permute(0, 3, 1, 2)  # a view: channels stay last in memory
-    if image.device.type == "cpu":
-        made: Tensor = _CpuConvolution.apply(first, conv.weight, conv.bias)
-    else:
-        made = conv2d(first, conv.weight, conv.bias, _STRIDE)
-    return made.permute(0, 2, 3, 1)
-
-
-class _CpuConvolution(torch.autograd.Function):
-    """[G, C, a, b] -> [G, C, n2, F2], channels last in memory.  For the gradient of the weights
-    oneDNN takes four times as long as nine matrix products do.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(image, weight)
-        return conv2d(image, weight, bias, _STRIDE)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        image, weight = ctx.saved_tensors
-        rows = gradient.permute(0, 2, 3, 1).reshape(-1, len(weight))  # [places, outputs]
-        products = [seen.reshape(len(rows), -1).t() @ rows for seen in _taps(image, gradient)]
-        of_weight = torch.stack(products, -1).transpose(0, 1).reshape(weight.shape)
-        return conv_transpose2d(gradient, weight, stride=_STRIDE), of_weight, rows.sum(0)
-
-
-def _taps(image: Tensor, outputs: Tensor) -> Iterator[Tensor]:
-    """What each weight of the kernel sees, row by row: [G, n2, F2, C]."""
-    last, lowest = (_STRIDE * (size - 1) + 1 for size in outputs.shape[2:])
-    for i, j in product(range(_TAPS), repeat=2):
-        yield image[:, :, i : i + last : _STRIDE, j : j + lowest : _STRIDE].permute(0, 2, 3, 1)
 
 
 def _with_bias(conv: nn.Conv2d) -> Tensor:
@@ -120,7 +68,7 @@ def first_patches(features: Tensor, valid: Tensor) -> Tensor:
     (before, behind), (left, right) = _same(n1), _same(bins1)
     margins = [_widened(bins, bins1), _widened(n, n1)]
     image = pad(features, [zeros for margin in margins for zeros in margin])
-    patches = image.unfold(1, _TAPS, _STRIDE).unfold(2, _TAPS, _STRIDE).flatten(3)
+    patches = image.unfold(1, TAPS, STRIDE).unfold(2, TAPS, STRIDE).flatten(3)
     times = torch.arange(-before, n1 + behind, device=features.device)
     places = torch.arange(-left, bins1 + right, device=features.device)
     inside = (times >= 0) & (times < subsampled(valid)[:, None])  # [G, n1 + zeros]
@@ -136,4 +84,4 @@ def _same(length: int) -> tuple[int, int]:
 def _widened(length: int, halved: int) -> tuple[int, int]:
     """Zeros around the input such that the output has its own margins."""
     (before, behind), (first, last) = _same(length), _same(halved)
-    return before + _STRIDE * first, behind + _STRIDE * last
+    return before + STRIDE * first, behind + STRIDE * last

@@ -107,6 +107,27 @@ def test_adamg_steps_shrink_with_the_root_of_their_number() -> None:
 
 
 @pytest.mark.parametrize("foreach", (True, False))
+def test_adamg_in_double_precision(foreach: bool) -> None:
+    """With three different betas: the published ones are equal in two places."""
+    b1, b2, b3, eps, wd, scale, power = 0.9, 0.99, 0.5, 1e-4, 0.1, 0.3, 0.4
+    p = leaf(torch.linspace(-1, 1, 7, dtype=torch.float64))
+    shape = {"scale": scale, "power": power, "foreach": foreach}
+    optimizer = AdamG([p], lr=0.6, betas=(b1, b2, b3), eps=eps, weight_decay=wd, **shape)
+    theta, m, v, q = p.detach().clone(), 0.0, 0.0, 0.0
+    for t in range(1, 9):
+        g = torch.sin(torch.arange(7.0, dtype=torch.float64) * t)
+        p.grad = g.clone()
+        optimizer.step()
+        rate = min(0.6, 1 / math.sqrt(t))
+        v = b2 * v + (1 - b2) * g**2
+        q = b3 * q + (1 - b3) * scale * v**power
+        m = b1 * m + (1 - b1) * q * g
+        theta = theta * (1 - rate * wd)
+        theta = theta - rate * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + eps)
+    torch.testing.assert_close(p.detach(), theta, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("foreach", (True, False))
 def test_cautious_nadamw_leaves_out_what_disagrees(foreach: bool) -> None:
     p = leaf(torch.ones(4))
     optimizer = CautiousNAdamW([p], lr=0.1, betas=(0.9, 0.99), foreach=foreach)

@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
+import re
 import sys
 import sysconfig
 import traceback
@@ -36,6 +37,8 @@ _ROOTS = {  # first parts of package paths in the public repositories
     *("submissions", "submissions_algorithms", "reference_algorithms", "reference_submissions"),
     *("algorithms", "previous_leaderboards", "external_tuning", "self_tuning"),
 }
+_DEPTHS = ("*.py", "*/*.py", "*/*/*.py")  # of a submission's files
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
 
 
 def load(path: Path) -> ModuleType:
@@ -46,9 +49,9 @@ def load(path: Path) -> ModuleType:
     """
     folder = path.parent
     _offer_api()
-    _forget(folder)
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    neighbours = Neighbours(folder)
+    neighbours.take_places()
+    sys.meta_path.insert(0, neighbours)
     sys.meta_path.append(PackagePaths(folder))
     package = ModuleType(_PACKAGE)
     package.__path__ = [str(folder)]
@@ -70,16 +73,46 @@ def load(path: Path) -> ModuleType:
 
 def unload() -> None:
     """Forget the submission and AlgoPerf's modules (tests run several in a process)."""
-    finders = [finder for finder in sys.meta_path if isinstance(finder, PackagePaths)]
+    finders = [f for f in sys.meta_path if isinstance(f, (Neighbours, PackagePaths))]
+    folders = {finder.folder for finder in finders}
+    foreign = {*FLAVOURS, *_ROOTS, _PACKAGE}
+    gone = [
+        name
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in foreign or any(_lies_in(module, f) for f in folders)
+    ]
+    for name in gone:  # only now: a package without a file looks for its parent
+        del sys.modules[name]
     for finder in finders:
         sys.meta_path.remove(finder)
-        folder = str(finder.folder)
-        sys.path[:] = [entry for entry in sys.path if entry != folder]
-        for name, module in list(sys.modules.items()):
-            if _lies_in(module, finder.folder) or name.partition(".")[0] in _ROOTS:
-                del sys.modules[name]
-    for name in list(sys.modules):
-        if name.partition(".")[0] in (*FLAVOURS, _PACKAGE):
+
+
+class Neighbours(importlib.abc.MetaPathFinder):
+    """Finds modules and packages beside submission.py before any others of these names, such as
+    another `optimizers`; installed packages and those of the harness stay what they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        beside = {
+            entry.stem if entry.suffix == ".py" else entry.name
+            for entry in folder.iterdir()
+            if entry.is_dir() or entry.suffix == ".py"
+        }
+        taken = {*_OWN, *_FRAMEWORKS, *FLAVOURS, *sys.stdlib_module_names}
+        self._names = {n for n in beside - taken if n.isidentifier() and not _is_installed(n)}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The module of a top-level name; what is in it is found in its own folder."""
+        if fullname not in self._names:
+            return None
+        return _spec_of(fullname, self.folder / fullname)
+
+    def take_places(self) -> None:
+        """Forget loaded modules of the neighbours' names."""
+        for name in [n for n in sys.modules if n.partition(".")[0] in self._names]:
             del sys.modules[name]
 
 
@@ -92,6 +125,8 @@ class PackagePaths(importlib.abc.MetaPathFinder):
         self.folder = folder
         above = {parent.name for parent in (folder, *folder.parents)}
         self._roots = _ROOTS | {name for name in above if name.isidentifier()} - _FRAMEWORKS
+        texts = [f.read_text(errors="ignore") for pattern in _DEPTHS for f in folder.glob(pattern)]
+        self._imported = {name for text in texts for name in _IMPORT.findall(text)}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -105,9 +140,9 @@ class PackagePaths(importlib.abc.MetaPathFinder):
                 return found
         if len(parts) > 1 and (found := _spec_of(fullname, self.folder / parts[-1])) is not None:
             return found
-        if parts[0] not in _ROOTS:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        if any(name.startswith(fullname + ".") for name in self._imported):
+            return importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        return None
 
 
 def _spec_of(name: str, path: Path) -> importlib.machinery.ModuleSpec | None:
@@ -137,18 +172,9 @@ def _offer_api() -> None:
             sys.modules[f"{flavour}.{name}"] = module
 
 
-def _forget(folder: Path) -> None:
-    """Drop loaded modules that a neighbour of submission.py is meant to replace, such as another
-    `optimizers`; installed packages and those of the harness stay.
-    """
-    installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
-    names = {entry.stem for entry in folder.iterdir() if entry.is_dir() or entry.suffix == ".py"}
-    for name in names - _OWN - set(sys.stdlib_module_names):
-        module = sys.modules.get(name)
-        if module is None or any(_lies_in(module, Path(place)) for place in installed):
-            continue
-        for loaded in [m for m in sys.modules if m == name or m.startswith(name + ".")]:
-            del sys.modules[loaded]
+def _is_installed(name: str) -> bool:
+    places = [Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")]
+    return any((place / name).exists() or (place / f"{name}.py").exists() for place in places)
 
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
@@ -188,7 +214,8 @@ def _advice(full: str, name: str) -> tuple[str, str]:
         offered = ", ".join(f"{name}.{module}" for module in _API)
         halton = "points of a search space come from submission.space; " * ("halton" in full)
         return f"one of {offered}", f"{halton}docs/reference_submissions.md lists what is offered"
+    last = full.rpartition(".")[2] or "it"
     return (
         "modules beside submission.py, where its package path leads, or installed",
-        f"put {name or 'it'} into the submission's folder, or install the package that has it",
+        f"put {last} into the submission's folder, or install the package that has it",
     )

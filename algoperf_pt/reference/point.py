@@ -10,6 +10,7 @@ from typing import Any
 
 from algoperf_pt.errors import ConfigError
 
+_REFERENCE = "algoperf_pt.reference.submission.ReferenceSubmission"
 Space = dict[str, Any] | list[dict[str, Any]]
 
 
@@ -26,6 +27,13 @@ def settle(config: dict[str, Any]) -> None:
                 f"submission.space={submission['space']} is a file",
                 expected="ranges by name; files belong to submission=algoperf submission.path=...",
                 where="submission.space",
+            )
+        if submission["_target_"] == _REFERENCE:
+            raise ConfigError(
+                "submission.path has no value",
+                expected="the submission.py of a submission for AlgoPerf",
+                where="command line",
+                fix="submission.path=FOLDER/submission.py",
             )
         return
     path = Path(submission["path"]).expanduser().resolve()

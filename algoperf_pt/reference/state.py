@@ -58,10 +58,11 @@ def _encode_object(value: Any, device: torch.device, where: str) -> Any:
 def _encode_container(value: Any, device: torch.device, where: str) -> Any:
     if isinstance(value, dict):
         kind = type(value) if type(value) in (OrderedDict, Counter) else dict
-        return kind(
-            (_key(key, where), encode(entry, device, f"{where}[{key!r}]"))
+        found = {
+            _key(key, where): encode(entry, device, f"{where}[{key!r}]")
             for key, entry in value.items()
-        )
+        }
+        return kind(found)
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         entries = [encode(entry, device, f"{where}[{n}]") for n, entry in enumerate(value)]
         if isinstance(value, list):
@@ -99,7 +100,7 @@ def decode(saved: Any, device: torch.device) -> Any:
         return _decode_marked(saved, device)
     if isinstance(saved, dict):
         kept = {key: entry for key, entry in saved.items() if not _is(entry, "code")}
-        return type(saved)((key, decode(entry, device)) for key, entry in kept.items())
+        return type(saved)({key: decode(entry, device) for key, entry in kept.items()})
     if isinstance(saved, (list, tuple)):
         return type(saved)(decode(entry, device) for entry in saved)
     return saved
@@ -151,15 +152,14 @@ def restore(fresh: Any, saved: Any, device: torch.device) -> Any:
 
 def _restore_object(fresh: Any, saved: dict[str, Any], device: torch.device) -> None:
     state = decode(saved["value"], device)
+    inner = {name: getattr(fresh, name) for name in saved.get("inner", ())}
+    shared = [name for name, part in inner.items() if part.param_groups is fresh.param_groups]
     fresh.load_state_dict(state)
-    if not isinstance(fresh, Optimizer):
-        return
-    _restore_dtypes(fresh, state)
-    for name, inner in saved["inner"].items():
-        part = getattr(fresh, name)
-        shared = part.param_groups is fresh.param_groups
-        _restore_object(part, inner, device)
-        if shared:
+    if isinstance(fresh, Optimizer):
+        _restore_dtypes(fresh, state)
+    for name, part in inner.items():
+        _restore_object(part, saved["inner"][name], device)
+        if name in shared:  # what a schedule sets in the one holds in the other
             part.param_groups = fresh.param_groups
 
 

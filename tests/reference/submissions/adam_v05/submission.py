@@ -11,7 +11,7 @@ from algorithmic_efficiency import spec
 from algorithmic_efficiency.pytorch_utils import pytorch_setup
 from torch.optim.lr_scheduler import LambdaLR
 
-USE_PYTORCH_DDP = pytorch_setup()[0]
+USE_PYTORCH_DDP, RANK, DEVICE, N_GPUS = pytorch_setup()
 
 
 def get_batch_size(workload_name):
@@ -67,7 +67,7 @@ def update_params(
     loss.backward()
     optimizer_state["optimizer"].step()
     optimizer_state["scheduler"].step()
-    if workload.metrics_logger is not None:
+    if RANK == 0 and workload.metrics_logger is not None:
         workload.metrics_logger.append_scalar_metrics({"loss": loss.item()}, global_step)
     return (optimizer_state, current_param_container, new_model_state)
 

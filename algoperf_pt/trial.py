@@ -243,7 +243,8 @@ class Trial:
         row = {name: float(value) for name, value in (metrics or {}).items()}
         if due and self.ranks.world > 1:  # the mean over ranks is the global loss (view.mean_loss)
             gathered = self.ranks.gather(row)
-            row = {name: float(np.mean([other[name] for other in gathered])) for name in row}
+            found = {name: [other[name] for other in gathered if name in other] for name in row}
+            row = {name: float(np.mean(values)) for name, values in found.items()}
         if due:
             self.records.training_row({"global_step": self.step - 1, **row})
         if self.ranks.is_zero:

@@ -26,6 +26,7 @@ CASES = {
     "lion": "lion_self",
     "ademamix": "ademamix_self",
     "adamg": "adamg_self",
+    "dev_mnist_adam": "dev_mnist_adam",
 }
 
 

@@ -90,22 +90,21 @@ class Soap(BlockRule):
         return state
 
     def directions(self, mine: list[Block], n: int, group: dict[str, Any]) -> list[Tensor]:
-        return [self._direction(block, n, group) for block in mine]
-
-    def _direction(self, block: Block, n: int, group: dict[str, Any]) -> Tensor:
-        rotated = any(name.startswith("basis") for name in block.state)
-        if not rotated:
-            return _adam(block, block.grad, n, group)
+        turned = [block for block in mine if any(basis is not None for basis in _bases(block))]
+        of = {id(block) for block in turned}
+        plain = [block for block in mine if id(block) not in of]
+        found = dict(zip(map(id, plain), _adam(plain, n, group)))
         if n == 1:
+            found |= {id(block): torch.zeros_like(block.grad) for block in turned}
+        else:
+            found |= dict(zip(map(id, turned), _adam(turned, n - 1, group)))
+        for block in turned:
             _accumulate(block, group["betas"][2])
-            _first_basis(block)
-            return torch.zeros_like(block.grad)
-        bases = _bases(block)
-        direction = _adam(block, along_axes(block.grad, bases), n - 1, group)
-        _accumulate(block, group["betas"][2])
-        if (n - 1) % group["precondition_frequency"] == 0:
-            _turn_basis(block)
-        return direction
+            if n == 1:
+                _first_basis(block)
+            elif (n - 1) % group["precondition_frequency"] == 0:
+                _turn_basis(block)
+        return [found[id(block)] for block in mine]
 
 
 def _bases(block: Block) -> list[Tensor | None]:
@@ -113,17 +112,29 @@ def _bases(block: Block) -> list[Tensor | None]:
     return [block.state.get(f"basis_{axis}") for axis in range(block.grad.dim())]
 
 
-def _adam(block: Block, rotated: Tensor, t: int, group: dict[str, Any]) -> Tensor:
-    """Adam's direction from the rotated gradient, rotated back, and the decay."""
-    m, v = block.state["exp_avg"], block.state["exp_avg_sq"]
+def _adam(mine: list[Block], t: int, group: dict[str, Any]) -> list[Tensor]:
+    """Adam's directions in the bases, rotated back, and the decay."""
+    if not mine:
+        return []
+    m, v = ([block.state[name] for block in mine] for name in ("exp_avg", "exp_avg_sq"))
     b1, b2, _ = group["betas"]
-    m.lerp_(block.grad, 1 - b1)
-    v.mul_(b2).addcmul_(rotated, rotated, value=1 - b2)
-    bases = _bases(block)
-    root = (v / (1 - b2**t)).sqrt_().add_(group["eps"])
-    step = along_axes(m / (1 - b1**t), bases) / root
-    back = along_axes(step, [None if basis is None else basis.T for basis in bases])
-    return back.add(block.weight, alpha=group["weight_decay"])
+    turned = [along_axes(block.grad, _bases(block)) for block in mine]
+    torch._foreach_lerp_(m, [block.grad for block in mine], 1 - b1)
+    torch._foreach_mul_(v, b2)
+    torch._foreach_addcmul_(v, turned, turned, 1 - b2)
+    root = torch._foreach_div(v, 1 - b2**t)
+    torch._foreach_sqrt_(root)
+    torch._foreach_add_(root, group["eps"])
+    moves = [along_axes(each, _bases(block)) for each, block in zip(m, mine)]
+    moves = list(torch._foreach_div(moves, 1 - b1**t))
+    torch._foreach_div_(moves, root)
+    back = [along_axes(move, _transposed(_bases(block))) for move, block in zip(moves, mine)]
+    torch._foreach_add_(back, [block.weight for block in mine], alpha=group["weight_decay"])
+    return back
+
+
+def _transposed(bases: Sequence[Tensor | None]) -> list[Tensor | None]:
+    return [None if basis is None else basis.T for basis in bases]
 
 
 def _accumulate(block: Block, beta: float) -> None:

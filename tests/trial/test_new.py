@@ -24,6 +24,7 @@ def as_user(folder, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", new.KINDS)
 def test_what_is_written_passes_its_own_tests(kind, tmp_path):
     done = as_user(tmp_path, "-m", "algoperf_pt.new", kind, "my_first")

@@ -72,7 +72,7 @@ def _encode_container(value: Any, device: torch.device, where: str) -> Any:
         name = "deque" if isinstance(value, deque) else type(value).__name__
         return _marked(name, entries, maxlen=getattr(value, "maxlen", None))
     raise SubmissionError(
-        f"{where} is a {type(value).__name__}: it cannot be saved",
+        f"{where} is of the class {type(value).__name__}: it cannot be saved",
         expected="tensors, plain values, or objects with state_dict and load_state_dict",
         where="what init_optimizer_state or update_params returned",
         fix=f"give the class {type(value).__name__} state_dict() and load_state_dict(state)",

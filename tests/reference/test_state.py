@@ -94,7 +94,7 @@ def test_generators_functions_and_named_tuples_keep_what_the_code_gives(tmp_path
 
 def test_what_cannot_be_saved_is_named():
     odd = {"optimizer": {"history": [object()]}}
-    named = r"optimizer_state\['optimizer'\]\['history'\]\[0\] is a object"
+    named = r"optimizer_state\['optimizer'\]\['history'\]\[0\] is of the class object"
     with pytest.raises(SubmissionError, match=named):
         encode(odd, CPU)
     with pytest.raises(SubmissionError, match="has a key of type Tensor"):

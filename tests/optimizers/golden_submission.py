@@ -7,7 +7,9 @@ composes it and steps on the golden problem through the real WorkloadView.
 Shapes: N = 8 examples, C = 3 classes.
 """
 
+import copy
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -160,7 +162,12 @@ def composed(
     command = ["workload=digits", f"submission={name}", *point, *overrides]
     if node(name).tuning == "self":
         command.append("ruleset=self_tuning")
-    return compose_config(command, needs_data=False)
+    return copy.deepcopy(_compose(tuple(command)))
+
+
+@functools.cache
+def _compose(command: tuple[str, ...]) -> dict[str, Any]:
+    return compose_config(list(command), needs_data=False)
 
 
 def node(name: str) -> Any:

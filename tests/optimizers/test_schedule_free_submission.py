@@ -111,8 +111,11 @@ def test_not_before_a_tenth_of_the_step_hint() -> None:
 
 
 def test_a_new_start_is_one_at_half_the_rate() -> None:
-    trial = trained([0.5] * 4, 5)
-    anew = Run("schedule_free_v1_self", overrides=("submission.optimizer.lr=0.00125",))
+    """With its warm-up, here of 9 steps."""
+    warmup = "submission.schedule.warmup_factor=0.3"
+    trial = trained([0.5] * 4, 5, warmup)
+    half = "submission.optimizer.lr=0.00125"
+    anew = Run("schedule_free_v1_self", overrides=(warmup, half))
     for _ in range(5):
         next(anew.batches)
     for _ in range(4):

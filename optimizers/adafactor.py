@@ -19,12 +19,21 @@ Source: Shazeer & Stern, arXiv 1804.04235 (factors, clipping by rms).
 Source: Dahl et al., arXiv 2306.07179 (this form).
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import MultiTensor, State, States, check, check_settings, scale_
+from optimizers.multi_tensor import (
+    MultiTensor,
+    State,
+    States,
+    check,
+    check_settings,
+    norms,
+    scale_,
+)
 
 
 class Adafactor(MultiTensor):
@@ -74,7 +83,8 @@ class Adafactor(MultiTensor):
 
     def plain(self, p: Tensor, g: Tensor, s: State, t: int, group: dict[str, Any]) -> None:
         u = _preconditioned(g, s, t, group).to(p.dtype)
-        u.div_((_rms(u) / group["threshold"]).clamp(min=1))
+        (rms,) = _rms([u])
+        u.div_((rms / group["threshold"]).clamp(min=1))
         m = s["exp_avg"]
         m.lerp_(u.mul_(group["lr"]), 1 - group["beta1"])
         p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(m)
@@ -84,9 +94,12 @@ class Adafactor(MultiTensor):
     ) -> None:
         states = [dict(zip(s, tensors)) for tensors in zip(*s.values())]
         u = [_preconditioned(g, state, t, group) for g, state in zip(grads, states)]
-        sizes = torch.stack([_rms(tensor) for tensor in u])  # [tensors]
-        factors = group["lr"] / (sizes / group["threshold"]).clamp(min=1)
-        torch._foreach_mul_(u, list(factors.unbind()))
+        factors = _rms(u)
+        torch._foreach_div_(factors, group["threshold"])
+        torch._foreach_clamp_min_(factors, 1.0)
+        torch._foreach_reciprocal_(factors)
+        torch._foreach_mul_(factors, group["lr"])
+        torch._foreach_mul_(u, factors)
         torch._foreach_lerp_(s["exp_avg"], u, 1 - group["beta1"])
         if group["weight_decay"]:
             scale_(params, 1 - group["lr"] * group["weight_decay"])
@@ -110,7 +123,8 @@ def _is_factored(p: Tensor) -> bool:
     return p.dim() >= 2 and p.numel() > 0
 
 
-def _rms(tensor: Tensor) -> Tensor:
-    """Root of the mean square [], in the precision of the arithmetic; of nothing it is NaN."""
-    wide = torch.promote_types(tensor.dtype, torch.float32)
-    return tensor.square().mean(dtype=wide).sqrt()
+def _rms(tensors: list[Tensor]) -> list[Tensor]:
+    """The root of the mean square [] of each tensor; 0 of an empty one."""
+    lengths = norms(tensors)
+    torch._foreach_div_(lengths, [math.sqrt(max(tensor.numel(), 1)) for tensor in tensors])
+    return lengths

@@ -23,6 +23,7 @@ from optimizers.multi_tensor import (
     States,
     adam_scalars,
     check_settings,
+    norms,
     scale_,
 )
 
@@ -69,7 +70,8 @@ class CautiousNAdamW(MultiTensor):
         v.mul_(b2).addcmul_(g, g, value=1 - b2)
         ahead = m.lerp(g, 1 - b1)
         mask = ahead.mul(g).gt_(0)
-        ahead.mul_(mask).div_(_mean(mask).clamp(min=LEAST))
+        (ones,) = norms([mask], order=1)
+        ahead.mul_(mask).div_((ones / max(mask.numel(), 1)).clamp(min=LEAST))
         denominator = v.sqrt().add_(root * group["eps"])
         p.addcdiv_(ahead, denominator, value=-group["lr"] * factor)
 
@@ -85,17 +87,14 @@ class CautiousNAdamW(MultiTensor):
         scale_(v, b2)
         torch._foreach_addcmul_(v, grads, grads, 1 - b2)
         ahead = torch._foreach_lerp(m, grads, 1 - b1)
-        masks = torch._foreach_mul(ahead, grads)
-        for mask in masks:
-            mask.gt_(0)
+        masks = list(torch._foreach_mul(ahead, grads))
+        torch._foreach_sign_(masks)
+        torch._foreach_clamp_min_(masks, 0.0)
         torch._foreach_mul_(ahead, masks)
-        shares = torch.stack([_mean(mask) for mask in masks]).clamp(min=LEAST)  # [tensors]
-        torch._foreach_div_(ahead, list(shares.unbind()))
+        shares = norms(masks, order=1)  # the number of ones in each
+        torch._foreach_div_(shares, [float(max(mask.numel(), 1)) for mask in masks])
+        torch._foreach_clamp_min_(shares, LEAST)
+        torch._foreach_div_(ahead, shares)
         denominator = torch._foreach_sqrt(v)
         torch._foreach_add_(denominator, root * group["eps"])
         torch._foreach_addcdiv_(params, ahead, denominator, -group["lr"] * factor)
-
-
-def _mean(mask: Tensor) -> Tensor:
-    """Share of ones [], in the precision of the arithmetic; of nothing it is NaN."""
-    return mask.mean(dtype=torch.promote_types(mask.dtype, torch.float32))

@@ -22,6 +22,7 @@ from optimizers.multi_tensor import (
     States,
     adam_scalars,
     check_settings,
+    norms,
     scale_,
 )
 
@@ -65,7 +66,7 @@ class LAMB(MultiTensor):
         v.mul_(b2).addcmul_(g, g, value=1 - b2)
         u = m / v.sqrt().add_(root * group["eps"])
         u.mul_(factor).add_(p, alpha=group["weight_decay"])
-        ratio = _ratio(_norm(p), _norm(u))
+        ratio = _ratio(*norms([p, u]))
         p.sub_(u.mul_(group["lr"] * ratio))
 
     def fast(
@@ -83,17 +84,9 @@ class LAMB(MultiTensor):
         scale_(u, factor)
         if group["weight_decay"]:
             torch._foreach_add_(u, params, alpha=group["weight_decay"])
-        lengths = [torch.stack([_norm(tensor) for tensor in tensors]) for tensors in (params, u)]
-        rates = group["lr"] * _ratio(*lengths)  # [tensors]
+        rates = group["lr"] * _ratio(torch.stack(norms(params)), torch.stack(norms(u)))  # [tensors]
         torch._foreach_mul_(u, list(rates.unbind()))
         torch._foreach_sub_(params, u)
-
-
-def _norm(tensor: Tensor) -> Tensor:
-    """2-norm [], in the precision of the arithmetic."""
-    wide = torch.promote_types(tensor.dtype, torch.float32)
-    norm: Tensor = torch.linalg.vector_norm(tensor, dtype=wide)
-    return norm
 
 
 def _ratio(length: Tensor, step: Tensor) -> Tensor:

@@ -147,6 +147,12 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
     torch._foreach_mul_(tensors, torch.tensor(factor, dtype=arithmetic))
 
 
+def norms(tensors: list[Tensor], order: int = 2) -> list[Tensor]:
+    """The norm [] of each tensor, in the precision of the arithmetic: float32 for bfloat16."""
+    wide = torch.promote_types(tensors[0].dtype, torch.float32)
+    return list(torch._foreach_norm(tensors, order, dtype=wide))
+
+
 def adam_scalars(t: int, group: dict[str, Any]) -> tuple[float, float]:
     """s = sqrt(1 - b2^t), by which Adam's fraction is expanded, and s / (1 - b1^t), that is left:
 

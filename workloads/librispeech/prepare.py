@@ -70,6 +70,11 @@ class _Kept:
     ids: "np.ndarray[tuple[int], np.dtype[np.uint16]]"
     needed: int  # output frames
 
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.known_as}, utterance {self.utterance.key}"
+
 
 class LibrispeechPreparer(Preparer):
     """The six archives; every FLAC file is decoded once, to know that it can be.
@@ -141,6 +146,7 @@ class LibrispeechPreparer(Preparer):
             train(texts, out / FILE, self.vocab_size, EXTRA)
         vocabulary = Vocabulary(out / FILE)
         counts = {split: self._choose(split, found, vocabulary) for split in SUBSETS}
+        self._check_readable()
         self._check_kept(counts)
         write_atomically(out / COUNTS, json.dumps({k: asdict(v) for k, v in counts.items()}))
         for split, count in counts.items():
@@ -160,8 +166,7 @@ class LibrispeechPreparer(Preparer):
                 yield from pool.map(self._sample, wanted[start : start + _AT_ONCE])
 
     def _sample(self, kept: _Kept) -> Sample | Unreadable:
-        utterance = kept.utterance
-        name = f"{kept.known_as}, utterance {utterance.key}"
+        utterance, name = kept.utterance, kept.name
         if utterance.flaw:
             return Unreadable(name, utterance.flaw, 1 if utterance.counted else None)
         assert isinstance(utterance.sound, Member)  # or it would have a flaw
@@ -220,6 +225,18 @@ class LibrispeechPreparer(Preparer):
                 f"{', '.join(SUBSETS[split])} hold {found} utterances together",
                 expected=f"{self.utterances[split]} for the split {split!r}",
                 fix="the archives are incomplete or of another release: fetch them again",
+            )
+
+    def _check_readable(self) -> None:
+        """Flaws that headers and transcripts show, known before hours of work."""
+        flawed = [kept for part in self._kept.values() for kept in part if kept.utterance.flaw]
+        if len(flawed) > self.max_corrupt:
+            more = f" (and {len(flawed) - 1} more)" if len(flawed) > 1 else ""
+            raise DataError(
+                f"{flawed[0].name} cannot be read: {flawed[0].utterance.flaw}{more}",
+                expected=f"at most {self.max_corrupt} unreadable utterances",
+                fix="fetch the archive again, or leave utterances out knowingly: --max-corrupt N "
+                "permits N of them, and index.json will name them",
             )
 
     def _check_kept(self, counts: dict[str, Counts]) -> None:

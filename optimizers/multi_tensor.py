@@ -34,7 +34,7 @@ class MultiTensor(Optimizer):
     """
 
     buffers: Mapping[str, torch.dtype | None] = {}  # name of a state tensor -> dtype (None: p's)
-    by_element = True  # whether a large tensor may be updated part by part
+    by_element = True  # whether a large tensor may be updated part by part; a list always may
 
     def __init__(self, params: Any, settings: dict[str, Any], foreach: bool = True) -> None:
         super().__init__(params, {**settings, "foreach": foreach})
@@ -97,8 +97,8 @@ class MultiTensor(Optimizer):
             for number, (p, g) in enumerate(zip(params, grads)):
                 self.plain(p, g, {name: tensors[number] for name, tensors in s.items()}, t, group)
             return
-        size = (_CACHED if device.type == "cpu" else _LARGE) if self.by_element else 0
-        for part in _parts([params, grads, *s.values()], size):
+        size = _CACHED if device.type == "cpu" else _LARGE
+        for part in _parts([params, grads, *s.values()], size, self.by_element):
             self.fast(part[0], part[1], dict(zip(s, part[2:])), t, group)
 
     def _count_and_sort(
@@ -178,17 +178,28 @@ def check_settings(rule: Any, betas: tuple[float, ...], count: int, **at_least_0
         check(rule, f"betas[{number}]", beta, 0.0 <= beta < 1.0, "a number from 0 to below 1")
 
 
-def _parts(lists: list[list[Tensor]], size: int) -> Iterator[list[list[Tensor]]]:
-    """The same elements, those of tensors of more than `size` elements in parts (0: never): they
-    stay in a CPU's cache during an update, and a temporary needs no second table.
+def _parts(lists: list[list[Tensor]], size: int, divide: bool) -> Iterator[list[list[Tensor]]]:
+    """The same tensors in parts of about `size` elements: a part and its temporaries stay in a
+    CPU's cache, and no temporary is as large as the model.
+
+    Args:
+        lists: of the parameters and of what belongs to them, in the same order.
+        size: elements.
+        divide: whether a larger tensor may be updated in parts of its own.
     """
-    rest: list[list[Tensor]] = [[] for _ in lists]
+    part: list[list[Tensor]] = [[] for _ in lists]
+    count = 0
     for same in zip(*lists):
-        if not size or same[0].numel() <= size or not all(t.is_contiguous() for t in same):
-            for kind, tensor in zip(rest, same):
-                kind.append(tensor)
-        else:
-            for part in zip(*(t.view(-1).split(size) for t in same)):
-                yield [[tensor] for tensor in part]
-    if rest[0]:
-        yield rest
+        elements = same[0].numel()
+        if elements > size and divide and all(t.is_contiguous() for t in same):
+            for pieces in zip(*(t.view(-1).split(size) for t in same)):
+                yield [[piece] for piece in pieces]
+            continue
+        if part[0] and count + elements > size:
+            yield part
+            part, count = [[] for _ in lists], 0
+        for kind, tensor in zip(part, same):
+            kind.append(tensor)
+        count += elements
+    if part[0]:
+        yield part

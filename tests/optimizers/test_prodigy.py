@@ -5,6 +5,7 @@ Tolerance: v, s and each |s| are bfloat16, so rounding alone moves d by some 1e-
 
 import math
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from optimizers.prodigy import ScheduleFreeProdigy
 from tests.optimizers import problem
 from tests.optimizers.golden_submission import Run, run_case
+from tests.support.runs import rows, run_command, run_inside, state
 
 LIMIT = 5e-3  # relative to the largest value of a tensor, after 20 steps
 
@@ -167,3 +169,22 @@ def test_bad_settings_are_named() -> None:
         ScheduleFreeProdigy(p, d0=0.0)
     with pytest.raises(ValueError, match="d_coef = -1.0, expected"):
         ScheduleFreeProdigy(p, d_coef=-1.0)
+
+
+@pytest.mark.ddp
+def test_two_ranks_find_the_distance_of_one(data: Path, tmp_path: Path) -> None:
+    """Its sums are of gradients that are averaged over ranks, so they need no exchange."""
+    options = ("submission=schedule_free_prodigy", "submission.schedule.warmup_factor=0.0")
+    more = ("submission.optimizer.d0=1.0e-4", "max_steps=12", "eval_every_steps=12")
+    more = (*more, "logger.first=12")
+    _, one = run_inside(data, tmp_path / "one", *options, *more)
+    done = run_command(data, tmp_path / "two", *options, *more, "trainer.devices=2")
+    assert done.returncode == 11, done.stderr
+    two = tmp_path / "two" / one.relative_to(tmp_path / "one")
+    (group,), (other,) = (
+        state(folder, 12)[0]["submission"]["optimizer"]["param_groups"] for folder in (one, two)
+    )
+    assert group["d"].item() > 2e-4  # it has moved
+    assert other["d"].item() == pytest.approx(group["d"].item(), rel=1e-3)
+    losses = [[float(row["loss"]) for row in rows(f, "measurements.csv")[:12]] for f in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)

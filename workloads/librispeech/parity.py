@@ -11,9 +11,10 @@ from torch import Tensor
 
 from algoperf_pt.agreement import ABSOLUTE, Array, Check, Tolerance
 from algoperf_pt.parity import Answer, Parity, norm
-from algoperf_pt.workload import Loss
+from algoperf_pt.workload import Loss, Workload
 from algoperf_pt.workload_data import Batch
 from workloads.librispeech.decoding import greedy
+from workloads.librispeech.deepspeech import DeepSpeech
 from workloads.librispeech.lengths import subsampled, valid_frames
 from workloads.librispeech.shared_parity import SharedParity
 from workloads.librispeech.workload import output_frames
@@ -39,13 +40,10 @@ class LibrispeechParity(SharedParity):
         "*.bn.dim",
     )
     tolerances = SharedParity.tolerances | {
-        # another order of operations: 1.1e-5 for the Conformer, 4e-5 for DeepSpeech
         "case0/*logits*_sum_abssum_std": Tolerance(1e-6),
         "case0/*logits_shape": Tolerance(0.0),
-        # batch statistics of 42 frames amplify rounding: the reference is 1.0e-4 from float64, and
-        # 7.9e-4 where layers replace their input; ours 0.7e-4 and 4.3e-4
-        "case0/train_logits*": Tolerance(2e-4, ABSOLUTE),
-        "case0/*logits*": Tolerance(1e-4, ABSOLUTE),
+        "case0/train_logits*": Tolerance(1e-4, ABSOLUTE),  # theirs and ours: 2.7e-5 from float64
+        "case0/*logits*": Tolerance(4e-5, ABSOLUTE),
         "case0/*_n_valid": Tolerance(0.0),
         "case0/*loss_*": Tolerance(2e-5),
         "case0/inter_sum_abssum_std_numel": Tolerance(2e-6, ABSOLUTE),
@@ -55,7 +53,7 @@ class LibrispeechParity(SharedParity):
         "case0/bn_batchstat_norm": Tolerance(1e-4),  # recovered from a thousandth of it
         "padlen/*_sum_abssum_std": Tolerance(1e-6),
         "padlen/*_shape": Tolerance(0.0),
-        "padlen/*": Tolerance(1e-4, ABSOLUTE),
+        "padlen/*": Tolerance(4e-5, ABSOLUTE),
     }
 
     def place(self, name: str) -> tuple[str, slice | None]:
@@ -109,13 +107,6 @@ class LibrispeechParity(SharedParity):
             kept = self._part(self._valid(), key.partition("logits")[2])
             found, expected = np.asarray(found)[kept], expected[kept]
         return super().compare(key, found, expected, note)
-
-    def tolerance(self, key: str) -> Tolerance:
-        wanted = super().tolerance(key)
-        replaced = not getattr(self.workload.model, "residual", True)
-        if replaced and wanted == self.tolerances["case0/train_logits*"]:
-            return Tolerance(1.5e-3, ABSOLUTE)
-        return wanted
 
     # ---- evaluation mode
 
@@ -252,4 +243,29 @@ def _probe(gradient: Tensor) -> float:
     return float((flat * torch.cos(_PROBE * torch.arange(len(flat), dtype=torch.float64))).sum())
 
 
-PARITY: Callable[..., Parity] = LibrispeechParity
+class DeepSpeechParity(LibrispeechParity):
+    """Batch statistics of the fixture's 42 frames amplify rounding: in training, the reference's
+    logits are 1.0e-4 from float64, and 7.9e-4 where layers replace their input; ours 0.7e-4 and
+    4.3e-4.
+    """
+
+    tolerances = {
+        "case0/logits": Tolerance(1e-4, ABSOLUTE),
+        "case0/logits_*[07]": Tolerance(1e-4, ABSOLUTE),
+        "case0/train_logits_*[07]": Tolerance(2e-4, ABSOLUTE),  # first2000, stride37
+    } | LibrispeechParity.tolerances
+
+    def tolerance(self, key: str) -> Tolerance:
+        wanted, model = super().tolerance(key), self.workload.model
+        if wanted == self.tolerances["case0/train_logits_*[07]"] and not model.residual:
+            return Tolerance(1.5e-3, ABSOLUTE)
+        return wanted
+
+
+def of_model(fixture: Any, workload: Workload, *rest: Any) -> Parity:
+    """The comparison that belongs to the workload's model."""
+    kind = DeepSpeechParity if isinstance(workload.model, DeepSpeech) else LibrispeechParity
+    return kind(fixture, workload, *rest)
+
+
+PARITY: Callable[..., Parity] = of_model

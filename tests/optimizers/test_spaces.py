@@ -106,6 +106,13 @@ def test_the_spaces_without_beta1_are_two_overrides(name: str) -> None:
     assert list(space) == list(load(name)["space"])  # the dimensions keep their order
 
 
+def test_a_dropout_schedule_on_the_command_line() -> None:
+    schedule = "{_target_: optimizers.dropout.LinearDropout, first: 0.0, last: 0.1, share: 0.5}"
+    trial = Run("lion_self", step_hint=40, overrides=(f"submission.dropout_rate={schedule}",))
+    rates = [trial.submission.dropout_rate(step) for step in (0, 10, 20, 40)]  # type: ignore
+    assert rates == pytest.approx([0.0, 0.05, 0.1, 0.1])
+
+
 def test_every_point_reaches_the_optimizer_and_the_schedule() -> None:
     for point in load("nadamw")["points"]:
         moved = load("nadamw", point)

@@ -6,7 +6,7 @@ import torch
 
 from algoperf_pt.errors import SubmissionError
 from tests.optimizers.golden_submission import Run
-from tests.support.runs import assert_same
+from tests.support.runs import assert_same, rows, run_command, run_inside
 
 RHO = "submission.hparams.rho=0.05"
 
@@ -107,3 +107,16 @@ def test_an_optimizer_with_a_closure_gets_the_second_gradient() -> None:
 def test_a_distance_of_nothing_is_refused() -> None:
     with pytest.raises(SubmissionError, match="rho = 0"):
         Run("sam", {"rho": 0.0})
+
+
+@pytest.mark.ddp
+def test_two_ranks_equal_one(data, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Both passes average over ranks, so both ranks climb the same way."""
+    steps = ("submission=sam", "max_steps=20", "eval_every_steps=10", "logger.first=20", RHO)
+    _, one = run_inside(data, tmp_path / "one", *steps)
+    done = run_command(data, tmp_path / "two", *steps, "trainer.devices=2")
+    assert done.returncode == 11, done.stderr
+    two = tmp_path / "two" / "sam/study_0/digits/trial_1"
+    lines = [rows(folder, "measurements.csv") for folder in (one, two)]
+    losses = [[float(row["loss"]) for row in part if row["loss"]] for part in lines]
+    assert len(losses[0]) == 20 and losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from algoperf_pt.assemble import make_submission
+from algoperf_pt.config import compose_config
 from algoperf_pt.instantiate import import_object
+from algoperf_pt.spec import make_spec
 from tests.optimizers import problem
 from tests.optimizers.golden_submission import FOLDER, Run, composed, load
 
@@ -104,6 +107,23 @@ def test_the_spaces_without_beta1_are_two_overrides(name: str) -> None:
     space = composed(name, overrides=overrides)["submission"]["space"]
     assert space["one_minus_beta1"] == {"min": 0.1, "max": 0.1, "scaling": "log"}
     assert list(space) == list(load(name)["space"])  # the dimensions keep their order
+
+
+@pytest.mark.parametrize(
+    ("name", "workload", "expected"),
+    (
+        ("lamb", "imagenet_resnet_silu", 1024),
+        ("nadamw", "imagenet_resnet_silu", 512),
+        ("cyclic_lr", "imagenet_resnet", 512),
+        ("cyclic_lr", "imagenet_resnet_large_bn_init", 512),
+        ("dev_mnist_adam", "mnist", 1024),
+        ("target/imagenet_vit_glu", "imagenet_vit_glu", 512),
+    ),
+)
+def test_published_batch_sizes(name: str, workload: str, expected: int) -> None:
+    command = [f"workload={workload}", f"submission={name}"]
+    config = compose_config(command, needs_data=False)
+    assert make_submission(config["submission"]).batch_size(make_spec(config)) == expected
 
 
 def test_a_dropout_schedule_on_the_command_line() -> None:

@@ -45,9 +45,13 @@ class ScheduleFreeSubmission(OptimizerSubmission):
 
     def update(self, workload: WorkloadView, batch: Batch) -> Metrics:
         if self._at_x and workload.step % self._every in self._residues:
-            with torch.no_grad():
-                workload.forward(batch, self.dropout_rate(workload.step), update_batch_norm=True)
+            self.pass_at_x(workload, batch)
         return super().update(workload, batch)
+
+    @torch.no_grad()
+    def pass_at_x(self, workload: WorkloadView, batch: Batch) -> None:
+        """Running statistics of x on a batch; the parameters are x here."""
+        workload.forward(batch, self.dropout_rate(workload.step), update_batch_norm=True)
 
     def gradient(
         self, workload: WorkloadView, batch: Batch, update_batch_norm: bool = True

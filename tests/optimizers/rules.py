@@ -28,6 +28,7 @@ from optimizers.schedule_free import (
     ScheduleFreeAdamWV2,
     WeightedScheduleFreeAdamW,
 )
+from optimizers.schedule_free_at_y import ScheduleFreeAdamWAtY
 from optimizers.shampoo import Shampoo
 from optimizers.soap import Soap
 
@@ -134,6 +135,7 @@ MUON_CHANGES = {
 
 FREE = {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.01}
 FREE_CHANGES = {**ADAM_CHANGES, "r": 2.0, "weight_lr_power": 5.0}
+AT_Y_CHANGES = {**ADAM_CHANGES, "weight_lr_power": 5.0, "lag": True}
 PRODIGY = {"d0": 0.01, "weight_decay": 0.01}
 PRODIGY_CHANGES = {
     **{"lr": 0.5, "betas": (0.8, 0.9), "eps": 0.1, "weight_decay": 0.2, "r": 2.0},
@@ -178,5 +180,6 @@ RULES = [
     Rule(  # it keeps the first parameters in bfloat16
         "weighted_schedule_free", WeightedScheduleFreeAdamW, FREE, FREE_CHANGES, rounding=2**-8
     ),
+    Rule("schedule_free_at_y", ScheduleFreeAdamWAtY, FREE, AT_Y_CHANGES),
     Rule("prodigy", ScheduleFreeProdigy, PRODIGY, PRODIGY_CHANGES, by_element=False),
 ]

@@ -138,7 +138,8 @@ class BlockRule(Optimizer):
                     state |= {f"{number}.{k}": value for k, value in by_block[number].items()}
                 elif number not in by_block:
                     raise RuntimeError(_OTHER_RANKS.format(type(self).__name__, number))
-            made.append(Block(weight[cut], grad[cut], by_block[number], owner))
+            own = by_block[number]
+            made.append(Block(weight[cut], _for_products(grad[cut], own), own, owner))
         return made
 
     def _step(self, found: list[Block], n: int, rank: int, group: dict[str, Any]) -> None:
@@ -160,6 +161,15 @@ class BlockRule(Optimizer):
     def _exchange(self, tensors: list[Tensor], shared: list[Block], dtype: torch.dtype) -> None:
         wider = dtype == torch.float32
         exchange(tensors, [block.owner for block in shared], None if wider else dtype)
+
+
+def _for_products(grad: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """In memory of its own, if the block has matrices: the last bits of a product depend on where
+    its factors lie, and DDP puts gradients elsewhere after a resume.
+    """
+    if not any(name.startswith("factor") for name in state):
+        return grad
+    return grad.clone(memory_format=torch.contiguous_format)
 
 
 _DTYPES = {"FP32": torch.float32, "BF16": torch.bfloat16, "FP16": torch.float16}

@@ -1,12 +1,14 @@
 """From a search space file and a trial's number to hyperparameters."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from algoperf_pt.errors import ConfigError
 from tests.reference.helpers import write
-from tests.support.runs import compose
+from tests.support.runs import ROOT, compose
 
 LIST = [{"lr": 0.1, "beta": 0.9}, {"lr": 0.2, "beta": 0.8}]
 
@@ -69,6 +71,12 @@ def test_files_that_are_not_there(data, tmp_path):
         compose(data, tmp_path, "submission=algoperf")
     with pytest.raises(ConfigError, match="submission.space=a.json is a file"):
         compose(data, tmp_path, "submission.space=a.json")
+
+
+def test_the_driver_still_needs_no_torch():
+    line = "import sys, algoperf_pt.config; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_the_configuration_records_the_file(data, tmp_path):

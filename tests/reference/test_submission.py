@@ -158,6 +158,19 @@ def test_a_pass_for_evaluation_has_no_gradients(trial):
     assert torch.allclose(workload.output_activation_fn(logits, "pytorch").sum(-1), torch.ones(32))
 
 
+def test_running_statistics_follow_only_where_asked(all_data, tmp_path):
+    data = all_data.prepared("cifar_tiny")
+    made = build(data, tmp_path, "workload=cifar_tiny", *chosen(write(tmp_path)))
+    workload, batch, model = made.submission._workload, next(made.batches()), made.view.model
+    train, evaluate = spec.ForwardPassMode.TRAIN, spec.ForwardPassMode.EVAL
+    cases = ((train, False, False), (evaluate, True, False), (train, True, True))
+    for mode, flag, follows in cases:
+        before = [m.running_mean.clone() for m in model.modules() if hasattr(m, "running_mean")]
+        workload.model_fn(model, batch, None, mode, None, update_batch_norm=flag)
+        now = [m.running_mean for m in model.modules() if hasattr(m, "running_mean")]
+        assert any((a != b).any() for a, b in zip(before, now)) == follows
+
+
 def test_losses_are_the_workloads(trial):
     made, workload, batch = trial
     logits, _ = workload.model_fn(made.view.model, batch)

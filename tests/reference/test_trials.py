@@ -55,7 +55,7 @@ OURS = (  # the same rule, schedule and point in our own words
     "submission.optimizer._target_=torch.optim.Adam",
     "submission.schedule.integer_warmup=true",
     "submission.hparams={learning_rate: 0.01, one_minus_beta1: 0.1, beta2: 0.99, "
-    "warmup_factor: 0.02, weight_decay: 0.0, label_smoothing: 0.1, dropout_rate: 0.1}",
+    "warmup_factor: 0.02, weight_decay: 0.0, label_smoothing: 0.1, dropout_rate: 0.2}",
 )
 
 
@@ -142,7 +142,7 @@ def test_two_ranks_resumed_equal_unbroken(data, tmp_path):
 
 
 def test_it_may_end_its_trial(data, tmp_path):
-    code, folder = run_inside(data, tmp_path, *arguments("ends", "eval_every_steps=5"))
+    code, folder = run_inside(data, tmp_path, *arguments("ends", "eval_every_steps=5", "max_steps=12"))
     assert code in (0, 12), result(folder)
     assert [int(row["global_step"]) for row in rows(folder)] == [5, 8]  # a last evaluation
     assert result(folder)["step"] == 8

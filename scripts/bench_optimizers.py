@@ -48,7 +48,8 @@ COLUMNS = """columns:
   B/param      bytes of state for each number trained
   MB sent      between ranks in a step beside the gradient, sum over ranks of what each sends once
   GFLOP        of matrix products and decompositions, the same mean
-  x products   ms over what as many operations take in products of 1024 x 1024 matrices
+  x products   ms over what as many operations take in products of 1024 x 1024 matrices, which are
+               timed before and after
   rare ms      of a step with decompositions"""
 
 
@@ -76,16 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    speeds = {dtype: _speed(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
-    load = psutil.getloadavg()[0]
-    products = ", ".join(f"{str(d)[6:]} {speed / 1e9:.1f} GFLOP/s" for d, speed in speeds.items())
     machine = f"device {options.device}, {options.threads} thread(s), torch {torch.__version__}"
-    print(f"{machine}, load {load:.1f}; products: {products}", flush=True)
+    print(f"{machine}, load {psutil.getloadavg()[0]:.1f}", flush=True)
     rows = []
     for workload in options.workloads:
         for rule in options.rules:
             try:
-                row = _row(workload, rule, options, device, speeds)
+                row = _row(workload, rule, options, device)
             except AlgoperfError as error:
                 print(f"{workload}, {rule}: {error}", file=sys.stderr)
                 return 2
@@ -98,13 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _row(
-    workload_name: str,
-    rule: str,
-    options: argparse.Namespace,
-    device: torch.device,
-    speeds: dict[torch.dtype, float],
-) -> Row:
+def _row(workload_name: str, rule: str, options: argparse.Namespace, device: torch.device) -> Row:
     config = _config(workload_name, rule)
     with torch.device("meta"):
         workload = make_workload(config, make_spec(config), None).train()  # type: ignore[arg-type]
@@ -120,13 +112,15 @@ def _row(
     }
     narrow = config["submission"]["optimizer"].get("ns_dtype") == "bfloat16"
     dtype = torch.bfloat16 if narrow else torch.float32
-    expected = (2 * counted.flops + counted.rare_flops) / speeds[dtype]  # warm-up and one measured
+    speed = _speed(dtype, device)
+    expected = (2 * counted.flops + counted.rare_flops) / speed  # warm-up and one measured
     if expected > options.limit_s:
         return Row(**facts, note=f"{note}not run: {expected:.0f} s of products".strip())
     ours, base, rare = trial.measure(options.repeats, counted, options.limit_s)
     mean = ours + (rare - ours) / counted.period if rare else ours
     step = options.step_ms.get(workload_name)
-    products = 1e3 * counted.mean_flops / speeds[dtype]
+    speed = (speed + _speed(dtype, device)) / 2  # a shared machine's is not always the same
+    products = 1e3 * counted.mean_flops / speed
     return Row(
         **facts,
         ms=mean,

@@ -368,6 +368,14 @@ def test_samples_that_differ_from_the_checksum():
         decode(other)
 
 
+def test_fewer_samples_than_the_header_says():
+    data = flac(sound(3))
+    packed = int.from_bytes(data[18:26], "big") + 1000
+    other = data[:18] + packed.to_bytes(8, "big") + bytes(16) + data[42:]  # and no checksum
+    with pytest.raises(AudioError, match="it ends after 4,000 of 5,000 samples|cannot be decoded"):
+        decode(other)
+
+
 def test_the_command(tmp_path, capsys):
     raw, out = tmp_path / "raw", tmp_path / "out"
     write_raw(raw)

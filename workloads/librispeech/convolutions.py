@@ -21,7 +21,7 @@ TAPS, STRIDE = 3, 2
 _PIECE = {"cpu": 2**23}  # bytes of an image between the convolutions: what a cache can hold
 _LARGE_PIECE = 2**30  # on a device with memory, and parallel units, to fill
 
-Gradients = tuple[None, Tensor, Tensor, Tensor, None]
+Gradients = tuple[None, Tensor | None, Tensor | None, Tensor | None, None]
 
 
 def convolved(patches: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, tanh: bool) -> Tensor:
@@ -77,7 +77,8 @@ def _plainly(tensors: tuple[Tensor, ...], tanh: bool, gradient: Tensor) -> Gradi
     seen = _between(patches, kernel, tanh)
     made = conv2d(seen, weight, bias, STRIDE).permute(0, 2, 3, 1)
     found = torch.autograd.grad(made, (kernel, weight, bias), gradient, create_graph=True)
-    return None, *found, None
+    of_kernel, of_weight, of_bias = found
+    return None, of_kernel, of_weight, of_bias, None
 
 
 def _between(patches: Tensor, kernel: Tensor, tanh: bool) -> Tensor:
@@ -111,7 +112,10 @@ class _WeightGradient:
     def add(self, seen: Tensor, gradient: Tensor) -> None:
         """Of a piece: [G, inputs, a, b] and [G, outputs, n2, F2]."""
         if not self.by_products:
-            self.sums += conv2d_weight(seen, self.shape, gradient, STRIDE)
+            found: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
+                seen, self.shape, gradient, STRIDE
+            )
+            self.sums += found
             return
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, self.shape[0])  # [places, outputs]
         last, lowest = (STRIDE * (size - 1) + 1 for size in gradient.shape[2:])

@@ -41,6 +41,7 @@ from optimizers.sharing import exchange, owners, ranks
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at 0 for five steps: Jordan et al.
 _TOGETHER = 1 << 26  # most elements of a batch of matrices: 128 MB of bfloat16
+_SMALL = 1 << 14  # on a CPU larger matrices are not faster in batches
 
 
 class Muon(Optimizer):
@@ -134,8 +135,8 @@ def orthogonal(tensors: Sequence[Tensor], group: dict[str, Any]) -> list[Tensor]
             found[number] = torch.empty(shape, dtype=dtype, device=tensor.device)
         else:
             alike[shape, tensor.device].append(number)
-    for (shape, _), numbers in alike.items():
-        size = max(1, _TOGETHER // math.prod(shape))
+    for (shape, device), numbers in alike.items():
+        size = _at_once(math.prod(shape), device)
         for at in range(0, len(numbers), size):
             part = numbers[at : at + size]
             batch = torch.stack([as_matrix(tensors[number]).to(dtype) for number in part])
@@ -144,6 +145,13 @@ def orthogonal(tensors: Sequence[Tensor], group: dict[str, Any]) -> list[Tensor]
                 found[number] = matrix.contiguous()
     exchange(found, owned_by)
     return found
+
+
+def _at_once(elements: int, device: torch.device) -> int:
+    """Matrices of so many elements in a batch."""
+    if device.type == "cpu" and elements > _SMALL:
+        return 1
+    return max(1, _TOGETHER // elements)
 
 
 def newton_schulz(batch: Tensor, steps: int = 5, eps: float = 1e-7) -> Tensor:

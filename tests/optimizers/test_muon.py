@@ -159,6 +159,10 @@ def test_matrices_of_one_shape_are_done_together(monkeypatch: pytest.MonkeyPatch
     batches.clear()
     parted = muon.orthogonal(made, group)
     assert sorted(batches) == [1, 1, 2]
+    monkeypatch.setattr(muon, "_SMALL", 20)
+    batches.clear()
+    muon.orthogonal(made, group)
+    assert sorted(batches) == [1, 1, 1, 1]
     for tensor, a, b in zip(made, together, parted):
         torch.testing.assert_close(a, b)
         torch.testing.assert_close(a, newton_schulz(tensor.flatten(1)[None])[0])

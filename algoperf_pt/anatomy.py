@@ -151,7 +151,7 @@ def _dissect_on(
         tensors=tensors,
         updates=updates,
         groups=groups,
-        other_state=_bytes(every, counted),
+        other_state=max(0, _bytes(every, set()) - sum(t.state for t in tensors)),
         measured=measured,
         settings=settings,
         dropout=dropout if isinstance(config["submission"]["dropout_rate"], dict) else None,

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -107,7 +108,8 @@ class ReferenceSubmission(Submission):
         self._workload = ReferenceWorkload(workload, self._default_dropout(values))
         seed = workload.generator("reference").initial_seed()
         keys = random_utils.split(random_utils.PRNGKey(seed), 4)
-        self._loop_key = keys[3]
+        self._loop_word = random_utils.fold_in(keys[3], 0)[0]  # the step is only its other word
+        self._keys_of: tuple[int, Any] = (-1, None)
         self._model_state: Any = None
         given = (self._workload, self._container, None, self._hyperparameters, keys[1])
         self._state = self._call(self.module.init_optimizer_state, *given)
@@ -166,9 +168,8 @@ class ReferenceSubmission(Submission):
             "rng": key,
             **more,
         }
-        accepted = inspect.signature(function).parameters
-        every = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values())
-        chosen = {name: value for name, value in given.items() if every or name in accepted}
+        accepted = _accepted(function)
+        chosen = {n: v for n, v in given.items() if accepted is None or n in accepted}
         called = {n: v.make() if isinstance(v, _Lazy) else v for n, v in chosen.items()}
         return self._call(function, **called)
 
@@ -202,7 +203,9 @@ class ReferenceSubmission(Submission):
     def _key(self, place: int) -> Any:
         """The reference's key [2] int32 of this step for one of its calls."""
         step = self._view.step
-        return random_utils.split(random_utils.fold_in(self._loop_key, step), 4)[place]
+        if self._keys_of[0] != step:
+            self._keys_of = step, random_utils.split([self._loop_word, step], 4)
+        return self._keys_of[1][place]
 
     # ---- what it is told
 
@@ -256,6 +259,15 @@ class ReferenceSubmission(Submission):
 
     def load_rank_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.load_state_dict(state_dict)
+
+
+@lru_cache
+def _accepted(function: Callable[..., Any]) -> frozenset[str] | None:
+    """Names of the arguments that a function takes; None: any."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return frozenset(parameters)
 
 
 class _Lazy:

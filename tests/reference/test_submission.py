@@ -12,7 +12,7 @@ from algoperf_pt.driver import open_folder
 from algoperf_pt.errors import SubmissionError
 from algoperf_pt.heartbeat import Heartbeat
 from algoperf_pt.loop import train
-from algoperf_pt.reference.api import spec
+from algoperf_pt.reference.api import random_utils, spec
 from algoperf_pt.reference.container import Replica
 from algoperf_pt.spec import make_spec
 from tests.reference.helpers import write
@@ -120,6 +120,17 @@ def test_what_is_wrong_is_said(data, tmp_path, more, expected):
     code, folder = run_inside(data, tmp_path, *chosen(write(tmp_path, more)), *FEW)
     assert code == 25
     assert re.search(expected if "line" in expected else re.escape(expected), message(folder))
+
+
+def test_keys_are_those_of_the_reference(trial):
+    made, _, _ = trial
+    seed = made.view.generator("reference").initial_seed()
+    loop = random_utils.split(random_utils.PRNGKey(seed), 4)[3]
+    for step in (0, 1, 12345):
+        made.step = step
+        expected = random_utils.split(random_utils.fold_in(loop, step), 4)
+        found = [made.submission._key(place) for place in range(3)]
+        assert [key.tolist() for key in found] == expected[:3].tolist()
 
 
 # ---- the workload

@@ -20,7 +20,7 @@ from optimizers.schedules import Warmup
 from tests.optimizers import problem
 from tests.optimizers.golden_submission import run_case
 
-LIMIT = 1e-6  # relative to the largest value of a tensor, after 20 steps in single precision
+LIMIT = 1e-5  # relative to the largest value of a tensor, after 20 steps in single precision
 RULES: dict[str, type[ScheduleFree]] = {
     "raw_schedule_free_v1": ScheduleFreeAdamWV1,
     "raw_schedule_free_v2": ScheduleFreeAdamWV2,

@@ -158,3 +158,17 @@ def test_where_gradients_lie_in_memory_changes_no_bit(name: str) -> None:
             optimizer.step()
         found.append(torch.cat([p.detach().flatten() for p in params]))
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("name", ("shampoo", "soap"))
+def test_state_of_a_narrow_parameter_stays_wide_when_it_is_loaded(name: str) -> None:
+    """torch would round it to the parameter's type."""
+    kind, settings = RULES[name]
+    p = torch.ones(4, 4, dtype=torch.bfloat16, requires_grad=True)
+    first, second = (kind([p], lr=0.05, **settings) for _ in range(2))
+    for step in range(4):
+        p.grad = torch.randn(4, 4, generator=torch.Generator().manual_seed(step)).bfloat16()
+        first.step()
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert all(value.dtype == torch.float32 for value in second.state[p].values())
+    assert_same(first.state_dict(), second.state_dict())

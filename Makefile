@@ -6,10 +6,10 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format bench bench-workload parity clean
+.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity clean
 
 help:            ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/done: requirements.txt setup.cfg
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,9 @@ bench-workload: .venv/done ## a workload's speed: make bench-workload W=cifar
 
 bench: .venv/done ## our cost per step, time to an error and to the first step, memory
 	$(BIN)/python scripts/bench_overhead.py
+
+bench-optimizers: .venv/done ## what an update costs: make bench-optimizers W=ogbg S="nadamw soap"
+	$(BIN)/python scripts/bench_optimizers.py --workloads $(W) --rules $(S)
 
 parity: .venv/done ## our models, losses and metrics against the golden numbers
 	for fixture in tests/golden/*/; do $(BIN)/python scripts/parity.py --fixture $$fixture || exit 1; done

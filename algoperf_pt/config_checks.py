@@ -39,6 +39,10 @@ def _rate() -> tuple[Callable[[Any], bool], str]:
     return (lambda v: _number(v) and 0.0 <= v < 1.0), "a number from 0 to below 1"
 
 
+def _class() -> tuple[Callable[[Any], bool], str]:
+    return (lambda v: isinstance(v, dict) and "_target_" in v), "a class by _target_, or null"
+
+
 def _rate_or_class() -> tuple[Callable[[Any], bool], str]:
     test, expected = _rate()
     return (lambda v: test(v) or isinstance(v, dict)), f"{expected}, or a class by _target_"
@@ -66,6 +70,8 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "workload.baseline_batch_size": _whole(1),
     "workload.dropout_rate": _rate(),
     "submission.tuning": _choice("external", "self"),
+    "submission.schedule": _class(),
+    "submission.average": _class(),
     "submission.batch_size": _whole(1),
     "submission.grad_clip": _positive(),
     "submission.label_smoothing": _rate(),

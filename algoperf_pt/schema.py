@@ -50,10 +50,10 @@ class Submission:
     tuning: str = "external"  # external: a point of `space`; self: no hyperparameters
     hparams: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
-    schedule: dict[str, Any] | None = None
+    schedule: Any = None  # {_target_: step -> factor on the learning rate}
     groups: list[dict[str, Any]] = field(default_factory=list)  # parameters with other settings
     others: list[dict[str, Any]] = field(default_factory=list)  # parameters with other optimizers
-    average: dict[str, Any] | None = None  # of weights, judged in their place
+    average: Any = None  # {_target_: ...} of weights, judged in their place
     batch_size: int | None = None
     batch_sizes: dict[str, int] = field(default_factory=dict)  # by workload, where they differ
     grad_clip: float | None = None

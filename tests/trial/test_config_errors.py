@@ -26,6 +26,8 @@ from tests.support.runs import ROOT, command, environment
         (["submission.batch_size=0"], ["submission.batch_size", "at least 1"]),
         (["submission.dropout_rate=1.5"], ["submission.dropout_rate", "from 0 to below 1"]),
         (["submission.grad_clip=-1"], ["submission.grad_clip", "above 0"]),
+        (["submission.schedule=cosine"], ["submission.schedule", "'cosine'", "by _target_"]),
+        (["submission.average={beta:0.9}"], ["submission.average", "by _target_"]),
         (["trainer.accelerator=tpu"], ["trainer.accelerator", "auto, cpu, cuda"]),
         (["trainer.devices=-2"], ["trainer.devices", "a number of processes"]),
         (["trainer=cpu", "trainer.devices=all"], ["trainer.devices", "trainer.devices=2"]),
@@ -134,3 +136,9 @@ def test_an_unwritable_folder(data, tmp_path):
     line = command(data, "/proc/nothing")
     done = subprocess.run(line, env=environment(), capture_output=True, text=True)
     assert done.returncode == 2 and "experiment_dir: cannot write" in done.stderr
+
+
+def test_parts_can_be_given_on_the_command_line_where_the_yaml_has_none(data, tmp_path):
+    average = "submission.average={_target_:optimizers.averaging.Polyak}"
+    config = compose_config([f"data.dir={data}", "workload=digits", average])
+    assert config["submission"]["average"] == {"_target_": "optimizers.averaging.Polyak"}

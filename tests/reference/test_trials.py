@@ -21,7 +21,7 @@ POINTS = {  # typed here, where the folder has no search space
 
 WORKLOADS = {  # as few steps as show a descent
     "digits": ("max_steps=12", "eval_every_steps=4"),
-    "criteo1tb_tiny": ("max_steps=40", "eval_every_steps=8"),
+    "criteo1tb_tiny": ("max_steps=40", "eval_every_steps=4"),
     "wmt_tiny": ("max_steps=8", "eval_every_steps=4", "workload.model.decode_length=8"),
 }
 

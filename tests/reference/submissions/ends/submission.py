@@ -12,7 +12,7 @@ def get_batch_size(workload_name):
 
 def init_optimizer_state(workload, model_params, model_state, hyperparameters, rng):
     assert hyperparameters is None
-    return {"optimizer": torch.optim.Adagrad(model_params.parameters(), lr=0.05)}
+    return {"optimizer": torch.optim.Adagrad(model_params.parameters(), lr=0.01)}
 
 
 def update_params(**given):

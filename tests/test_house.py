@@ -85,3 +85,9 @@ def test_no_numbers_of_the_rules_in_python():
         if "tests" not in path.parts:
             found = [number for number in rules if number in path.read_text()]
             assert not found, f"{path}: {found}"
+
+
+def test_names_of_test_files_are_unique():
+    """Their folders are no packages, so pytest tells files apart by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)

@@ -275,7 +275,7 @@ def test_no_space_left(tmp_path, monkeypatch):
 
 def test_the_command_leaves_out_as_many_as_stated(tmp_path, monkeypatch, capsys):
     raw = flawed(tmp_path / "raw", validation={"ILSVRC2012_val_00000003.JPEG": b"x" * 50})
-    monkeypatch.setattr("algoperf_pt.data.prepare.find_preparer", lambda name: preparer())
+    monkeypatch.setattr("algoperf_pt.data.prepare.find_preparer", lambda *_: preparer())
     command = ["imagenet_tiny", "--raw", str(raw), "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit):
         main(command)

@@ -85,6 +85,8 @@ def unload() -> None:
         del sys.modules[name]
     for finder in finders:
         sys.meta_path.remove(finder)
+        if isinstance(finder, Neighbours):
+            sys.modules.update(finder.replaced)
 
 
 class Neighbours(importlib.abc.MetaPathFinder):
@@ -94,6 +96,7 @@ class Neighbours(importlib.abc.MetaPathFinder):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.replaced: dict[str, ModuleType] = {}  # loaded modules whose places were taken
         beside = {
             entry.stem if entry.suffix == ".py" else entry.name
             for entry in folder.iterdir()
@@ -111,9 +114,9 @@ class Neighbours(importlib.abc.MetaPathFinder):
         return _spec_of(fullname, self.folder / fullname)
 
     def take_places(self) -> None:
-        """Forget loaded modules of the neighbours' names."""
+        """Put loaded modules of the neighbours' names aside."""
         for name in [n for n in sys.modules if n.partition(".")[0] in self._names]:
-            del sys.modules[name]
+            self.replaced[name] = sys.modules.pop(name)
 
 
 class PackagePaths(importlib.abc.MetaPathFinder):

@@ -79,5 +79,5 @@ def test_a_killed_worker_is_named():
     )
     line = [sys.executable, "-c", code]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
-    named = "DataError a loader worker died" in done.stdout or "DataLoader worker" in done.stdout
-    assert named, done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert "a loader worker died" in told or "DataLoader worker" in told, told

@@ -37,6 +37,9 @@ class Update:
     ) -> None:
         self.optimizer, self.schedule, self.dropped = optimizer, schedule, dropped
         self._peaks = [float(group["lr"]) for group in optimizer.param_groups]
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+        # whether `step` must be given one (LBFGS, schedule-free)
+        self.needs_closure = closure is not None and closure.default is inspect.Parameter.empty
 
     def set_learning_rate(self, step: int) -> None:
         """That of a step (0-based), in every group."""
@@ -45,12 +48,6 @@ class Update:
         factor = self.schedule(step)
         for group, peak in zip(self.optimizer.param_groups, self._peaks):
             group["lr"] = peak * factor
-
-    @property
-    def needs_closure(self) -> bool:
-        """Whether `step` must be given a closure (LBFGS, schedule-free)."""
-        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
-        return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def make_updates(

@@ -54,9 +54,13 @@ class ScheduleFreeSubmission(OptimizerSubmission):
         workload.forward(batch, self.dropout_rate(workload.step), update_batch_norm=True)
 
     def gradient(
-        self, workload: WorkloadView, batch: Batch, update_batch_norm: bool = True
+        self,
+        workload: WorkloadView,
+        batch: Batch,
+        update_batch_norm: bool = True,
+        clip: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
-        return super().gradient(workload, batch, update_batch_norm and not self._at_x)
+        return super().gradient(workload, batch, update_batch_norm and not self._at_x, clip)
 
 
 class RestartingScheduleFree(ScheduleFreeSubmission):

@@ -20,6 +20,7 @@ from optimizers.multi_tensor import (
     State,
     States,
     adam_scalars,
+    add_squares_,
     check_settings,
     scale_,
 )
@@ -79,8 +80,7 @@ class AdamG(MultiTensor):
         root, factor = adam_scalars(t, group)
         if group["weight_decay"]:
             scale_(params, 1 - rate * group["weight_decay"])
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         goal = list(torch._foreach_pow(v, group["power"]))
         scale_(goal, group["scale"])
         torch._foreach_lerp_(q, goal, 1 - b3)

@@ -23,6 +23,7 @@ from optimizers.multi_tensor import (
     State,
     States,
     adam_scalars,
+    add_squares_,
     check,
     check_settings,
     scale_,
@@ -91,8 +92,7 @@ class AdEMAMix(MultiTensor):
             scale_(params, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_lerp_(m1, grads, 1 - b1)
         torch._foreach_lerp_(m2, grads, 1 - b3)
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         denominator = torch._foreach_sqrt(v)
         torch._foreach_add_(denominator, root * group["eps"])
         torch._foreach_addcdiv_(params, m1, denominator, -group["lr"] * factor)

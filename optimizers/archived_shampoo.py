@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import MultiTensor, State, States, check_settings, scale_
+from optimizers.multi_tensor import MultiTensor, State, States, add_squares_, check_settings
 
 TINY, EPSILON = 1e-25, 1e-8  # the archived file's
 
@@ -70,8 +70,7 @@ class ArchivedShampoo(MultiTensor):
         norms = torch._foreach_norm(grads)
         torch._foreach_add_(norms, TINY)
         u = torch._foreach_div(grads, norms)
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, u, u, 1 - b2)
+        add_squares_(v, u, b2)
         root = torch._foreach_sqrt(v)
         torch._foreach_add_(root, EPSILON)
         torch._foreach_div_(u, root)

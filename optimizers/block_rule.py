@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from optimizers.matrix_view import blocks, merged, rows_and_columns
+from optimizers.multi_tensor import loss_of, refuse_sparse
 from optimizers.sharing import exchange, owners, ranks
 
 Shape = tuple[int, ...]
@@ -65,15 +66,10 @@ class BlockRule(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what `closure` returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             params = [p for p in group["params"] if p.numel()]
-            if any(p.grad is not None and p.grad.is_sparse for p in params):
-                name = type(self).__name__
-                raise ValueError(f"{name}: a gradient is sparse, expected dense ones")
+            refuse_sparse(self, params)
             self._update(params, group)
         return loss
 

@@ -19,7 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import MultiTensor, State, States, check, check_settings, scale_
+from optimizers.multi_tensor import (
+    MultiTensor,
+    State,
+    States,
+    add_squares_,
+    check,
+    check_settings,
+    scale_,
+)
 
 
 class GeneralizedAdam(MultiTensor):
@@ -97,8 +105,7 @@ class GeneralizedAdam(MultiTensor):
             torch._foreach_add_(params, ahead, alpha=-rate)
             return
         v = s["exp_avg_sq"]
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         denominator = torch._foreach_pow(v, 1 / group["power"])
         torch._foreach_add_(denominator, root * group["eps"])
         torch._foreach_addcdiv_(params, ahead, denominator, -rate)

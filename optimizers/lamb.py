@@ -17,46 +17,20 @@ import torch
 from torch import Tensor
 
 from optimizers.multi_tensor import (
-    MultiTensor,
+    AdamRule,
     State,
     States,
     adam_scalars,
-    check_settings,
+    add_squares_,
     norms,
     scale_,
 )
 
 
-class LAMB(MultiTensor):
-    """The module's formula.
+class LAMB(AdamRule):
+    """The module's formula; weight decay is part of the step before its length is set."""
 
-    Args:
-        params: as torch.optim takes them.
-        lr: learning rate; may be changed in the groups before every step.
-        betas: (b1, b2), each from 0 to below 1.
-        eps: added to the root, after the bias correction.
-        weight_decay: part of the step before its length is set.
-        foreach: True for the multi-tensor form; False for the plain one.
-
-    Raises:
-        ValueError: a value out of range; at a step, a sparse gradient.
-    """
-
-    buffers = {"exp_avg": None, "exp_avg_sq": None}  # m, v
     by_element = False  # two norms of each tensor
-
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        foreach: bool = True,
-    ) -> None:
-        check_settings(self, betas, 2, lr=lr, eps=eps, weight_decay=weight_decay)
-        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, settings, foreach)
 
     def plain(self, p: Tensor, g: Tensor, s: State, t: int, group: dict[str, Any]) -> None:
         m, v = s["exp_avg"], s["exp_avg_sq"]
@@ -76,8 +50,7 @@ class LAMB(MultiTensor):
         b1, b2 = group["betas"]
         root, factor = adam_scalars(t, group)
         torch._foreach_lerp_(m, grads, 1 - b1)
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         denominator = torch._foreach_sqrt(v)
         torch._foreach_add_(denominator, root * group["eps"])
         u = list(torch._foreach_div(m, denominator))

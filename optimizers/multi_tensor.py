@@ -65,10 +65,7 @@ class MultiTensor(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what `closure` returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             for (device, _, t), tensors in self._count_and_sort(group["params"]).items():
                 self._update(*tensors, device, t, group)
@@ -106,11 +103,7 @@ class MultiTensor(Optimizer):
     ) -> dict[Kind, tuple[list[Tensor], list[Tensor], States]]:
         """Add 1 to the step counters, then sort what one multi-tensor update can take together."""
         live = [p for p in params if p.grad is not None]
-        if any(p.grad.is_sparse for p in live):  # type: ignore[union-attr]
-            raise ValueError(
-                f"{type(self).__name__}: a gradient is sparse, expected dense ones: "
-                "use Embedding(sparse=False)"
-            )
+        refuse_sparse(self, live)
         states = [self.state[p] or self._start(p) for p in live]
         if not states:
             return {}
@@ -134,6 +127,54 @@ class MultiTensor(Optimizer):
         return state
 
 
+class AdamRule(MultiTensor):
+    """A rule with Adam's settings and moments, `exp_avg` (m) and `exp_avg_sq` (v).
+
+    Args:
+        params: as torch.optim takes them.
+        lr: learning rate; may be changed in the groups before every step.
+        betas: (b1, b2), each from 0 to below 1.
+        eps: added to the root, after the bias correction.
+        weight_decay: wd.
+        foreach: True for the multi-tensor form; False for the plain one.
+
+    Raises:
+        ValueError: a value out of range; at a step, a sparse gradient.
+    """
+
+    buffers = {"exp_avg": None, "exp_avg_sq": None}
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        foreach: bool = True,
+    ) -> None:
+        check_settings(self, betas, 2, lr=lr, eps=eps, weight_decay=weight_decay)
+        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, settings, foreach)
+
+
+def loss_of(closure: Callable[[], Any] | None) -> Any:
+    """What the closure of a step returns, called with gradients on; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+def refuse_sparse(rule: Optimizer, params: list[Tensor]) -> None:
+    """Raise a ValueError if a gradient is sparse, before anything is changed."""
+    if any(p.grad is not None and p.grad.is_sparse for p in params):
+        raise ValueError(
+            f"{type(rule).__name__}: a gradient is sparse, expected dense ones: "
+            "use Embedding(sparse=False)"
+        )
+
+
 def scale_(tensors: list[Tensor], factor: float) -> None:
     """Multiply in place by a factor that keeps the precision of the arithmetic.
 
@@ -145,6 +186,24 @@ def scale_(tensors: list[Tensor], factor: float) -> None:
         return
     arithmetic = torch.promote_types(tensors[0].dtype, torch.float32)
     torch._foreach_mul_(tensors, torch.tensor(factor, dtype=arithmetic))
+
+
+def add_squares_(v: list[Tensor], grads: list[Tensor], b2: float) -> None:
+    """v <- b2 v + (1 - b2) g^2, rounded to v's type after each of the two, as in place."""
+    scale_(v, b2)
+    wide = in_type_of(grads, v)
+    torch._foreach_addcmul_(wide, grads, grads, 1 - b2)
+    if wide is not v:
+        torch._foreach_copy_(v, wide)
+
+
+def in_type_of(like: list[Tensor], tensors: list[Tensor]) -> list[Tensor]:
+    """`tensors`, as copies if their type is another: multi-tensor kernels want one type."""
+    if tensors[0].dtype == like[0].dtype:
+        return tensors
+    copies = [torch.empty_like(tensor, dtype=other.dtype) for tensor, other in zip(tensors, like)]
+    torch._foreach_copy_(copies, tensors)
+    return copies
 
 
 def norms(tensors: list[Tensor], order: int = 2) -> list[Tensor]:

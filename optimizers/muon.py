@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from optimizers.matrix_view import as_matrix, rows_and_columns
-from optimizers.multi_tensor import check, check_settings, scale_
+from optimizers.multi_tensor import check, check_settings, loss_of, refuse_sparse, scale_
 from optimizers.sharing import exchange, owners, ranks
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at 0 for five steps: Jordan et al.
@@ -87,14 +87,10 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what `closure` returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             live = [p for p in group["params"] if p.grad is not None and p.numel()]
-            if any(p.grad.is_sparse for p in live):
-                raise ValueError("Muon: a gradient is sparse, expected dense ones")
+            refuse_sparse(self, live)
             if live:
                 self._update(live, group)
         return loss

@@ -21,38 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import MultiTensor, State, States, check_settings, scale_
+from optimizers.multi_tensor import AdamRule, State, States, add_squares_, scale_
 
 
-class NAdamW(MultiTensor):
-    """The module's formula, as one multi-tensor update per group.
-
-    Args:
-        params: as torch.optim takes them.
-        lr: learning rate; may be changed in the groups before every step.
-        betas: (b1, b2), each from 0 to below 1.
-        eps: added to the root, after the bias correction.
-        weight_decay: decoupled; multiplied by the learning rate.
-        foreach: True for the multi-tensor form; False for the plain one.
-
-    Raises:
-        ValueError: a value out of range; at a step, a sparse gradient.
-    """
-
-    buffers = {"exp_avg": None, "exp_avg_sq": None}  # m, v
-
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        foreach: bool = True,
-    ) -> None:
-        check_settings(self, betas, 2, lr=lr, eps=eps, weight_decay=weight_decay)
-        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, settings, foreach)
+class NAdamW(AdamRule):
+    """The module's formula; weight decay is decoupled: multiplied by the learning rate."""
 
     def plain(self, p: Tensor, g: Tensor, s: State, t: int, group: dict[str, Any]) -> None:
         m, v = s["exp_avg"], s["exp_avg_sq"]
@@ -74,8 +47,7 @@ class NAdamW(MultiTensor):
         if group["weight_decay"]:
             scale_(params, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_lerp_(m, grads, 1 - b1)
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         denominator = torch._foreach_sqrt(v)
         torch._foreach_add_(denominator, root * group["eps"])
         torch._foreach_addcdiv_(params, m, denominator, -rate * b1)

@@ -29,8 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import States, check, scale_
-from optimizers.schedule_free import ScheduleFree, add_squares_, in_type_of
+from optimizers.multi_tensor import States, add_squares_, check, in_type_of, scale_
+from optimizers.schedule_free import ScheduleFree
 
 STATE = ("z", "exp_avg_sq", "s", "p0")  # z, v, s, p0 of a parameter
 SCALARS = ("d", "numerator", "k", "weight_sum")  # state of a group, [] float64 on its device

@@ -28,7 +28,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optimizers.multi_tensor import MultiTensor, State, States, check, check_settings, scale_
+from optimizers.multi_tensor import (
+    MultiTensor,
+    State,
+    States,
+    add_squares_,
+    check,
+    check_settings,
+    in_type_of,
+    loss_of,
+)
 
 
 class ScheduleFree(MultiTensor):
@@ -79,8 +88,7 @@ class ScheduleFree(MultiTensor):
         """One update; `closure` puts gradients into `.grad` and returns the loss at y."""
         for group in self.param_groups:
             self._lerp(group["params"], 1 - group["betas"][0])
-        with torch.enable_grad():
-            loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             idle = [p for p in group["params"] if p.grad is None]
             self._lerp(idle, 1 - 1 / group["betas"][0])
@@ -211,24 +219,6 @@ class WeightedScheduleFreeAdamW(ScheduleFree):
         torch._foreach_copy_(z, s["z1"])
         torch._foreach_sub_(z, total, alpha=1 / k)
         torch._foreach_lerp_(params, z, group["c"])
-
-
-def add_squares_(v: list[Tensor], grads: list[Tensor], b2: float) -> None:
-    """v <- b2 v + (1 - b2) g^2, rounded to v's type after each of the two, as in place."""
-    scale_(v, b2)
-    wide = in_type_of(grads, v)
-    torch._foreach_addcmul_(wide, grads, grads, 1 - b2)
-    if wide is not v:
-        torch._foreach_copy_(v, wide)
-
-
-def in_type_of(like: list[Tensor], tensors: list[Tensor]) -> list[Tensor]:
-    """`tensors`, as copies if their type is another: multi-tensor kernels want one type."""
-    if tensors[0].dtype == like[0].dtype:
-        return tensors
-    copies = [torch.empty_like(tensor, dtype=other.dtype) for tensor, other in zip(tensors, like)]
-    torch._foreach_copy_(copies, tensors)
-    return copies
 
 
 def _floored(group: dict[str, Any]) -> float:

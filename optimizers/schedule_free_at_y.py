@@ -21,7 +21,7 @@ from torch import Tensor
 
 from algoperf_pt.view import WorkloadView
 from algoperf_pt.workload_data import Batch
-from optimizers.multi_tensor import MultiTensor, State, States, check, check_settings, scale_
+from optimizers.multi_tensor import MultiTensor, State, States, add_squares_, check, check_settings
 from optimizers.schedule_free_submission import ScheduleFreeSubmission
 
 
@@ -101,8 +101,7 @@ class ScheduleFreeAdamWAtY(MultiTensor):
     ) -> None:
         z, v = s["z"], s["exp_avg_sq"]
         b1, b2 = group["betas"]
-        scale_(v, b2)
-        torch._foreach_addcmul_(v, grads, grads, 1 - b2)
+        add_squares_(v, grads, b2)
         roots = torch._foreach_sqrt(v)
         torch._foreach_div_(roots, math.sqrt(1 - b2**t))
         torch._foreach_add_(roots, group["eps"])

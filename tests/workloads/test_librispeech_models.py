@@ -17,7 +17,7 @@ from tests.support.speech import LENGTHS, SMALL, drawn, network, seeded, sound
 from workloads.librispeech import speech
 from workloads.librispeech.conformer import Conformer
 from workloads.librispeech.deepspeech import DeepSpeech, Recurrent
-from workloads.librispeech.lengths import output_frames, padded_samples
+from workloads.librispeech.lengths import output_frames, padded_samples, sufficient_frames
 from workloads.librispeech.loss import ctc
 from workloads.librispeech.masked_norm import LayerNorm, MaskedBatchNorm
 from workloads.librispeech.packing import ByTime, Packing
@@ -76,7 +76,7 @@ def test_batches_of_20_seconds_give_the_same(kind, monkeypatch):
     short = model(*sound(lengths))
     long = torch.nn.functional.pad(sound(lengths)[0], (0, 320_000 - padded_samples(17_200)))
     assert torch.equal(valid(model(long, sound(lengths)[1]), lengths), valid(short, lengths))
-    monkeypatch.setattr(speech, "needed", lambda valid, total: total)
+    monkeypatch.setattr(speech, "sufficient_frames", lambda valid, total: total)
     whole = model(long, sound(lengths)[1])
     assert whole.shape[1] == 500
     assert torch.allclose(valid(whole, lengths), valid(short, lengths), atol=1e-5)
@@ -95,14 +95,14 @@ def test_another_length_modulo_4_gives_something_else(more):
 def test_fewer_frames_than_the_convolution_sees_give_something_else(monkeypatch):
     model, batch = network(), sound([58 * 160])  # in 62 frames; 58 are also 2 modulo 4
     right = valid(model(*batch), [58 * 160])
-    monkeypatch.setattr(speech, "_SEEN", 0)
+    monkeypatch.setattr("workloads.librispeech.lengths._LOOK_AHEAD", 0)
     assert (valid(model(*batch), [58 * 160]) - right).abs().max() > 1e-3
 
 
 def test_lengths_up_to_20_seconds_need_at_most_two_frames_and_three():
     for total in range(40, 50):
         for count in range(1, total + 1):
-            needed = speech.needed(count, total)
+            needed = sufficient_frames(count, total)
             assert min(total, count + 2) <= needed <= total and (total - needed) % 4 == 0
             assert needed < count + 6
 

@@ -15,7 +15,6 @@ from workloads.librispeech import (
     frontend,
     masked_norm,
     shared_parity,
-    speech,
     subsampler,
 )
 
@@ -113,7 +112,7 @@ def test_channels_before_frequencies():
 
 
 def test_frames_of_padding_that_the_convolutions_do_not_see(monkeypatch):
-    monkeypatch.setattr(speech, "_SEEN", 0)
+    monkeypatch.setattr("workloads.librispeech.lengths._LOOK_AHEAD", 0)
     wrong = failed(compared(DEEPSPEECH), "padlen/.*first2000")
     assert {"padlen/valid_logits_34321_first2000", "padlen/valid_logits_34001_first2000"} & wrong
 

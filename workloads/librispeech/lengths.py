@@ -12,7 +12,7 @@ from torch import Tensor
 HOP, WINDOW = 160, 401  # samples between frames, and of a frame (10 and 25 ms at 16 kHz)
 LONGEST = 320_000  # samples of the longest utterance: 20 s
 _LOOK_AHEAD = 2  # frames behind the last valid one that the first convolution sees
-_CYCLE, _REMAINDER = 4, 2  # 20 s are 1,998 frames, which is 2 modulo 4
+_CYCLE = 4  # both strides: zeros around images depend on a padded length modulo it
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Lengths = TypeVar("Lengths", int, Ints, Tensor)
@@ -35,9 +35,14 @@ def subsampled(count: Lengths) -> Lengths:
     return (count + 1) // 2
 
 
+def encoded(count: Lengths) -> Lengths:
+    """Frames, valid or all, after both convolutions."""
+    return subsampled(subsampled(count))
+
+
 def output_frames(lengths: Lengths) -> Lengths:
     """Valid frames of the logits, of 40 ms, for utterances of so many samples (at most 20 s)."""
-    return subsampled(subsampled(valid_frames(lengths)))
+    return encoded(valid_frames(lengths))
 
 
 def padded_samples(longest: int) -> int:
@@ -51,8 +56,19 @@ def padded_samples(longest: int) -> int:
     least = valid_frames(longest) + _LOOK_AHEAD
     if least > frames(LONGEST) and longest <= LONGEST:
         return LONGEST
-    count = least + (_REMAINDER - least) % _CYCLE
-    return WINDOW + HOP * (count - 1)
+    return WINDOW + HOP * (_aligned(least, frames(LONGEST)) - 1)
+
+
+def sufficient_frames(valid: int, total: int) -> int:
+    """Frames that suffice for the same outputs as `total` padded ones, if the longest utterance has
+    `valid`: they are padded in the same way, and see the same behind the last valid one.
+    """
+    return _aligned(min(total, valid + _LOOK_AHEAD), total)
+
+
+def _aligned(least: int, like: int) -> int:
+    """The smallest number of frames of at least `least` that is padded as `like` is."""
+    return least + (like - least) % _CYCLE
 
 
 def needed_frames(targets: Any, lengths: Any) -> Ints:

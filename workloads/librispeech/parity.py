@@ -15,7 +15,7 @@ from algoperf_pt.workload import Loss, Workload
 from algoperf_pt.workload_data import Batch
 from workloads.librispeech.decoding import greedy
 from workloads.librispeech.deepspeech import DeepSpeech
-from workloads.librispeech.lengths import subsampled, valid_frames
+from workloads.librispeech.lengths import encoded, valid_frames
 from workloads.librispeech.shared_parity import SharedParity
 from workloads.librispeech.workload import output_frames
 
@@ -224,7 +224,7 @@ class LibrispeechParity(SharedParity):
         length = torch.tensor([samples.shape[1]])
         with torch.no_grad():
             logits = self.fill().eval()({"inputs": wide, "input_lengths": length})
-        found: Tensor = logits[0, : subsampled(subsampled(valid_frames(int(length))))]
+        found: Tensor = logits[0, : encoded(valid_frames(int(length)))]
         return found
 
 

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from workloads.librispeech.frontend import LogMel, apply_masks
-from workloads.librispeech.lengths import HOP, WINDOW, frames, subsampled, valid_frames
+from workloads.librispeech.lengths import (
+    HOP,
+    WINDOW,
+    encoded,
+    frames,
+    sufficient_frames,
+    valid_frames,
+)
 from workloads.librispeech.logmel_stats import MEANS
 from workloads.librispeech.packing import Packing, longest_first
 from workloads.librispeech.subsampler import Subsampler
-
-_SEEN = 2  # frames behind the last valid one that the first convolution sees
-_CYCLE = 4  # a padded length counts modulo the two strides: zeros around images depend on it
 
 
 class SpeechModel(nn.Module):
@@ -71,36 +75,28 @@ class SpeechModel(nn.Module):
         total = frames(inputs.shape[1])
         valid = [min(total, valid_frames(length)) for length in input_lengths.tolist()]
         order = longest_first(valid)
-        lengths = [subsampled(subsampled(valid[row])) for row in order]
+        lengths = [encoded(valid[row]) for row in order]
         packing = Packing(lengths, order, inputs.device)
         starts = range(0, packing.filled, self.rows_at_once)
         groups = [order[start : start + self.rows_at_once] for start in starts]
         parts = [self._hear(tensors, rows, valid, total) for rows in groups]
         logits = self.lin(self.encode(torch.cat(parts), packing))
-        return packing.pad(logits, subsampled(subsampled(total)))
+        return packing.pad(logits, encoded(total))
 
     def _hear(
         self, tensors: Sequence[Tensor], rows: list[int], valid: list[int], total: int
     ) -> Tensor:
         """Packed frames of some rows, longest first, after the subsampling."""
         device = tensors[0].device
-        count = needed(valid[rows[0]], total)
+        count = sufficient_frames(valid[rows[0]], total)
         places = torch.tensor(rows, device=device)
         inputs, lengths, *masks = (tensor[places] for tensor in tensors)
         features = self.features(inputs[:, : WINDOW + HOP * (count - 1)], lengths)
         if masks:
             features = apply_masks(features, *masks)
         x = self.subsample(features, torch.tensor([valid[row] for row in rows], device=device))
-        kept = [subsampled(subsampled(valid[row])) for row in rows]
+        kept = [encoded(valid[row]) for row in rows]
         return Packing(kept, range(len(rows)), device).unpad(x)
-
-
-def needed(valid: int, total: int) -> int:
-    """Frames that suffice for the same outputs as `total` padded ones, if the longest utterance has
-    `valid`: they are padded in the same way, and see the same behind the last valid one.
-    """
-    least = min(total, valid + _SEEN)
-    return least + (total - least) % _CYCLE
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from workloads.librispeech.convolutions import STRIDE, TAPS, convolved
-from workloads.librispeech.lengths import subsampled
+from workloads.librispeech.lengths import encoded, subsampled
 
 
 class Subsampler(nn.Module):
@@ -29,7 +29,7 @@ class Subsampler(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, width, TAPS, STRIDE)
         self.conv2 = nn.Conv2d(width, width, TAPS, STRIDE)
-        self.linear = nn.Linear(subsampled(subsampled(bins)) * width, width)
+        self.linear = nn.Linear(encoded(bins) * width, width)
         self.tanh = tanh
 
     def forward(self, features: Tensor, valid: Tensor) -> Tensor:

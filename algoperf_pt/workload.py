@@ -46,6 +46,21 @@ class EvalOutput:
     rows: dict[str, Tensor] = field(default_factory=dict)
 
 
+def in_parts(
+    batch: Batch, rows: int, evaluate: Callable[[Batch], dict[str, Tensor]]
+) -> EvalOutput:
+    """The sums of an evaluation batch of which a device can hold but some rows at once.
+
+    Args:
+        batch: of tensors whose first axis is that of the rows.
+        rows: at once; a matter of memory, not of figures.
+        evaluate: a part of the batch -> its sums.
+    """
+    parts = zip(*(tensor.split(rows) for tensor in batch.values()))
+    outputs = [evaluate(dict(zip(batch, part))) for part in parts]
+    return EvalOutput({name: sum(o[name] for o in outputs) for name in outputs[0]})
+
+
 class Workload(L.LightningModule):
     """Subclass this in workloads/<name>/workload.py; see workloads/mnist for the smallest complete
     one.

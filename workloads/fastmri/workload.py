@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algoperf_pt.workload import EvalOutput, Loss, Workload
+from algoperf_pt.workload import EvalOutput, Loss, Workload, in_parts
 from algoperf_pt.workload_data import Batch
 from workloads.fastmri.model import UNet
 from workloads.fastmri.ssim import slice_ssim
@@ -44,9 +44,7 @@ class FastmriWorkload(Workload):
 
     def eval_step(self, batch: Batch) -> EvalOutput:
         """Sums over the slices that are no padding."""
-        parts = zip(*(tensor.split(self._eval_rows) for tensor in batch.values()))
-        outputs = [self._eval_part(dict(zip(batch, part))) for part in parts]
-        return EvalOutput({name: sum(o[name] for o in outputs) for name in outputs[0]})
+        return in_parts(batch, self._eval_rows, self._eval_part)
 
     def metrics(
         self, split: str, sums: dict[str, float], rows: dict[str, Tensor]

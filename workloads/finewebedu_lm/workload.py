@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from algoperf_pt.workload import EvalOutput, Loss, Workload
+from algoperf_pt.workload import EvalOutput, Loss, Workload, in_parts
 from algoperf_pt.workload_data import Batch
 from workloads.finewebedu_lm.metrics import perplexity, token_sums
 from workloads.finewebedu_lm.model import LanguageModel
@@ -35,15 +35,12 @@ class FinewebEduWorkload(Workload):
         return token_cross_entropy(logits, batch["targets"], batch.get("weights"), label_smoothing)
 
     def eval_step(self, batch: Batch) -> EvalOutput:
-        names = ("inputs", "targets", "weights")
-        total: dict[str, Tensor] = {}
-        for parts in zip(*(batch[name].split(self.eval_chunk) for name in names)):
-            part = dict(zip(names, parts))
-            sums = token_sums(self.loss(part, self(part)).per_example, part["weights"])
-            total = {name: total[name] + sums[name] if total else sums[name] for name in sums}
-        return EvalOutput(total)
+        return in_parts(batch, self.eval_chunk, self._eval_part)
 
     def metrics(
         self, split: str, sums: dict[str, float], rows: dict[str, Tensor]
     ) -> dict[str, float]:
         return perplexity(sums)
+
+    def _eval_part(self, batch: Batch) -> dict[str, Tensor]:
+        return token_sums(self.loss(batch, self(batch)).per_example, batch["weights"])

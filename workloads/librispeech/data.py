@@ -15,17 +15,17 @@ from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.reader import Indices, ShardReader
 from algoperf_pt.errors import DataError
 from algoperf_pt.ranks import Ranks
-from algoperf_pt.workload_data import WorkloadData
 from workloads.librispeech.audio import AudioError, decode_into
 from workloads.librispeech.lengths import frames, output_frames, padded_samples, valid_frames
 from workloads.librispeech.specaugment import SpecAugment
 from workloads.librispeech.vocabulary import FILE, Vocabulary
+from workloads.text.data import VocabularyData
 
 COUNTS = "counts.json"  # beside the shards: what became of the utterances of each split
 CODECS = {"int16": "pcm", "flac": "flac"}  # codec -> part of a member
 
 
-class LibrispeechData(WorkloadData):
+class LibrispeechData(VocabularyData):
     """Batches: `inputs` [B, W] int16, `input_lengths` [B] int32, `targets` [B, U] int32 with the
     end, `target_lengths` [B] int32, `weights` [B] float32; in training `time_masks` [B, M, 2] and
     `frequency_masks` [B, F, 2] int16, starts and widths.
@@ -38,21 +38,12 @@ class LibrispeechData(WorkloadData):
         common: as `WorkloadData` takes them.
     """
 
+    vocabulary_class, vocabulary_file = Vocabulary, FILE
+
     def __init__(self, specaugment: dict[str, Any] | None = None, **common: Any) -> None:
         super().__init__(**common)
         self.specaugment = None if specaugment is None else SpecAugment(**specaugment)
         self._eval_index: dict[str, Indices] = {}
-        self._vocabulary: Vocabulary | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_vocabulary": None}  # loader workers do not need it
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """To make text of ids."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self.index.asset(FILE))
-        return self._vocabulary
 
     def train_order(self, global_batch_size: int, seed: int, ranks: Ranks) -> Any:
         """A permutation of the rows in each epoch."""

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from algoperf_pt.workload import EvalOutput, Loss, Workload
+from algoperf_pt.workload import EvalOutput, Loss, Workload, in_parts
 from algoperf_pt.workload_data import Batch
 from workloads.librispeech.conformer import Conformer
 from workloads.librispeech.decoding import greedy
 from workloads.librispeech.deepspeech import DeepSpeech
-from workloads.librispeech.lengths import frames, subsampled, valid_frames
+from workloads.librispeech.lengths import encoded, frames, valid_frames
 from workloads.librispeech.loss import ctc
 from workloads.librispeech.masked_norm import MOMENTUM, MaskedBatchNorm
 from workloads.librispeech.speech import SpeechModel
@@ -62,9 +62,7 @@ class SpeechWorkload(Workload):
 
     def eval_step(self, batch: Batch) -> EvalOutput:
         """Losses and word errors of the utterances that are no padding."""
-        parts = zip(*(tensor.split(self._eval_rows) for tensor in batch.values()))
-        outputs = [self._eval_part(dict(zip(batch, part))) for part in parts]
-        return EvalOutput({name: sum(o[name] for o in outputs) for name in outputs[0]})
+        return in_parts(batch, self._eval_rows, self._eval_part)
 
     def metrics(
         self, split: str, sums: dict[str, float], rows: dict[str, Tensor]
@@ -114,7 +112,7 @@ class DeepSpeechWorkload(SpeechWorkload):
 def output_frames(batch: Batch) -> Tensor:
     """[B] valid frames of the logits."""
     valid = valid_frames(batch["input_lengths"]).clamp(max=frames(batch["inputs"].shape[1]))
-    counted: Tensor = subsampled(subsampled(valid))
+    counted: Tensor = encoded(valid)
     return counted
 
 

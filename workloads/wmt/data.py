@@ -12,7 +12,7 @@ from torch import Tensor
 from algoperf_pt.data.augment import Augment
 from algoperf_pt.data.reader import Indices, ranges
 from algoperf_pt.ranks import Ranks
-from algoperf_pt.workload_data import WorkloadData
+from workloads.text.data import VocabularyData
 from workloads.wmt.packing import PackedOrder
 from workloads.wmt.vocabulary import Vocabulary
 
@@ -20,7 +20,7 @@ VOCABULARY = "sentencepiece.model"  # beside the shards
 _SIDES = ("inputs", "targets")
 
 
-class WmtData(WorkloadData):
+class WmtData(VocabularyData):
     """Training batches: rows of several pairs, [B, L] `inputs`, `targets` int64, their `_position`
     and `_segmentation` int32, `weights` float32.  Evaluation batches: a pair a row, padded to the
     longest; `inputs`, `targets`, `weights`.
@@ -30,22 +30,13 @@ class WmtData(WorkloadData):
         common: as `WorkloadData` takes them.
     """
 
+    vocabulary_class, vocabulary_file = Vocabulary, VOCABULARY
+
     def __init__(self, max_length: int = 256, **common: Any) -> None:
         super().__init__(**common)
         self.max_length = max_length
         self._tables: dict[str, "_Table"] = {}
         self._eval_index: dict[str, Indices] = {}
-        self._vocabulary: Vocabulary | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_vocabulary": None}  # loader workers do not need it
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """To make text of ids."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self.index.asset(VOCABULARY))
-        return self._vocabulary
 
     def table(self, split: str) -> "_Table":
         """Lengths and places of a split's pairs."""

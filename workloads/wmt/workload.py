@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algoperf_pt.workload import EvalOutput, Loss, Workload
+from algoperf_pt.workload import EvalOutput, Loss, Workload, in_parts
 from algoperf_pt.workload_data import Batch
 from workloads.text.cross_entropy import token_cross_entropy
 from workloads.wmt.beam_search import beam_search
@@ -63,10 +63,7 @@ class WmtWorkload(Workload):
 
     def eval_step(self, batch: Batch) -> EvalOutput:
         """Loss and accuracy of the tokens given those before them, and BLEU of the translations."""
-        rows = len(batch["targets"])
-        parts = [slice(start, start + self._eval_rows) for start in range(0, rows, self._eval_rows)]
-        outputs = [self._eval_part({name: t[part] for name, t in batch.items()}) for part in parts]
-        return EvalOutput({name: sum(o[name] for o in outputs) for name in outputs[0]})
+        return in_parts(batch, self._eval_rows, self._eval_part)
 
     def translate(self, inputs: Tensor) -> Tensor:
         """Best translation [B, decode_length - 1] of each source [B, S]; what is behind the end has

@@ -10,6 +10,7 @@ Source: AlgoPerf's first competition (arXiv 2502.15015), entry "NAdamW Sequentia
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class Sequential(OptimizerSubmission):
         self._first = [p.detach().clone() for p in self.parameters]
         factors = [part["schedule"].get("horizon_factor", 1.0) for part in self._parts]
         lengths = [math.ceil(factor * workload.spec.step_hint) for factor in factors]
-        self._ends = [sum(lengths[: number + 1]) for number in range(len(lengths))]
+        self._ends = list(accumulate(lengths))
         self._begin(0)
 
     def step(self, workload: WorkloadView, batch: Batch) -> Metrics:

@@ -23,13 +23,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run from a checkout, not installed
 
-from omegaconf import OmegaConf  # noqa: E402
 from rich.progress import track  # noqa: E402
 
 from algoperf_pt.data.find_preparer import find_preparer  # noqa: E402
 from algoperf_pt.data.prepare import prepare  # noqa: E402
+from scripts.choices import command, ready_submissions, tiny_workloads  # noqa: E402
 
-_CONF = ROOT / "conf"
 _ENDS = {"reached": "", "budget": "target not reached", "submission_done": "ended itself"}
 
 
@@ -49,18 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.markdown:
         options.markdown.write_text(text + "\n")
     return int(any(row["status"] not in (*_ENDS, "diverged") for row in rows))
-
-
-def ready_submissions() -> list[str]:
-    """Those of conf/submission that need nothing more."""
-    paths = sorted((_CONF / "submission").glob("*.yaml"))
-    return [p.stem for p in paths if "???" not in p.read_text() and p.stem != "algoperf"]
-
-
-def tiny_workloads() -> list[str]:
-    """Those that write their own raw files, and digits, which come with a package."""
-    nodes = {p.stem: OmegaConf.load(p) for p in sorted((_CONF / "workload").glob("*.yaml"))}
-    return [n for n, node in nodes.items() if node.get("tier") == "tiny" or n == "digits"]
 
 
 def table(rows: list[dict[str, Any]], submissions: list[str], workloads: list[str]) -> str:
@@ -90,15 +77,12 @@ def _trial(submission: str, workload: str, options: argparse.Namespace) -> dict[
     folder = options.out / "trials"
     found = sorted((folder / submission).glob(f"study_0/{workload}/trial_1/result.json"))
     if not found:
-        tuning = OmegaConf.load(_CONF / "submission" / f"{submission}.yaml").get("tuning")
-        command = [sys.executable, str(ROOT / "train.py"), f"workload={workload}"]
-        command += [f"submission={submission}"]
-        command += ["ruleset=self_tuning"] * (tuning == "self")
-        command += [f"targets.workloads.{workload}.max_runtime={options.budget}"]
-        command += ["trainer=cpu", "trainer.threads=1", "display=none", "logger=csv"]
-        command += [f"data.dir={options.out / 'data'}", f"experiment_dir={folder}"]
+        line = [sys.executable, str(ROOT / "train.py"), *command(workload, submission)]
+        line += [f"targets.workloads.{workload}.max_runtime={options.budget}"]
+        line += ["trainer=cpu", "trainer.threads=1", "display=none", "logger=csv"]
+        line += [f"data.dir={options.out / 'data'}", f"experiment_dir={folder}"]
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True)
+        done = subprocess.run(line, env={**os.environ, **threads}, capture_output=True)
         found = sorted((folder / submission).glob(f"study_0/{workload}/trial_1/result.json"))
         if not found:
             lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]

@@ -24,7 +24,6 @@ sys.path.insert(0, str(ROOT))  # run from a checkout, not installed
 
 import psutil  # noqa: E402
 import torch  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
 
 from algoperf_pt.assemble import make_submission, make_workload  # noqa: E402
 from algoperf_pt.config import compose_config  # noqa: E402
@@ -34,10 +33,10 @@ from algoperf_pt.ranks import Ranks  # noqa: E402
 from algoperf_pt.spec import make_spec  # noqa: E402
 from algoperf_pt.view import Engine, TimeView, WorkloadView  # noqa: E402
 from algoperf_pt.workload import Loss, Workload  # noqa: E402
+from scripts.choices import command, ready_submissions, scored_workloads  # noqa: E402
 from scripts.optimizer_costs import Cost, cost, put_counters, state_bytes  # noqa: E402
 
 VERSIONS = ("v06", "v10", "v05")  # of the targets: the first that has the workload
-NO_RULES = ("algoperf",)  # it leaves the rule to a file
 BYTES_HELD = 40  # an element: itself, its gradient, AdamW's state, and 24 for the rule's
 WIDTH = 1024  # of the products that the speed of products is measured with
 COLUMNS = """columns:
@@ -220,23 +219,13 @@ def _wait(device: torch.device) -> None:
 
 def _config(workload: str, rule: str) -> dict[str, Any]:
     """The composed configuration, with targets that know the workload."""
-    command = [f"workload={workload}", f"submission={rule}"]
-    folder = ROOT / "conf" / "submission"
-    if (folder / f"{rule}.yaml").exists() and _node(folder, rule).get("tuning") == "self":
-        command.append("ruleset=self_tuning")
     for version in VERSIONS:
         try:
-            return compose_config([*command, f"targets={version}"], needs_data=False)
+            overrides = [*command(workload, rule), f"targets={version}"]
+            return compose_config(overrides, needs_data=False)
         except AlgoperfError as error:
             last = error
     raise last
-
-
-def _node(folder: Path, name: str) -> Any:
-    """A YAML with the ones that it builds on, not resolved."""
-    loaded: Any = OmegaConf.load(folder / f"{name}.yaml")
-    parents = [d for d in loaded.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
-    return OmegaConf.merge(*(_node(folder, parent) for parent in parents), loaded)
 
 
 def _fit(workload: Workload, memory_gb: float | None) -> str:
@@ -318,8 +307,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=COLUMNS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rules", nargs="+", default=_rules(), metavar="NAME")
-    parser.add_argument("--workloads", nargs="+", default=_workloads(), metavar="NAME")
+    parser.add_argument("--rules", nargs="+", default=ready_submissions(), metavar="NAME")
+    parser.add_argument("--workloads", nargs="+", default=scored_workloads(), metavar="NAME")
     parser.add_argument("--step-ms", nargs="*", default=[], metavar="WORKLOAD=MS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
@@ -331,20 +320,6 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.step_ms = {k: float(v) for k, _, v in (pair.partition("=") for pair in options.step_ms)}
     return options
-
-
-def _rules() -> list[str]:
-    """Those that need nothing more: neither a rule nor a point."""
-    paths = sorted((ROOT / "conf" / "submission").glob("*.yaml"))
-    return [p.stem for p in paths if p.stem not in NO_RULES and "???" not in p.read_text()]
-
-
-def _workloads() -> list[str]:
-    """Those of full size that are no variants."""
-    folder = ROOT / "conf" / "workload"
-    nodes = {path.stem: _node(folder, path.stem) for path in sorted(folder.glob("*.yaml"))}
-    full = {name for name, node in nodes.items() if node.get("tier", "full") == "full"}
-    return [name for name in nodes if name in full and nodes[name].get("base") is None]
 
 
 if __name__ == "__main__":

@@ -37,12 +37,12 @@ def find_preparer(
 
 def _set(node: dict[str, Any], setting: str, path: Path) -> None:
     key, equals, text = setting.partition("=")
-    choices = ", ".join(name for name in node if name != "_target_")
+    choices = [name for name in node if name != "_target_"]
     where = f"conf/workload/{path.name}: prepare"
-    if not equals or key not in choices.split(", "):
+    if not equals or key not in choices:
         raise ConfigError(
             f"{setting!r} is no setting of this preparation",
-            expected=f"KEY=VALUE with KEY one of {choices or '(it has none)'}",
+            expected=f"KEY=VALUE with KEY one of {', '.join(choices) or '(it has none)'}",
             where=where,
         )
     value: Any = OmegaConf.to_object(OmegaConf.from_dotlist([f"{key}={text}"]))

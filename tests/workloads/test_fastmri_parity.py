@@ -1,51 +1,24 @@
 """The golden numbers tell a network or a transform that is nearly right from the right one."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from algoperf_pt.golden import Fixture
-from scripts.parity import make_parity
-from tests.support.runs import ROOT
+from tests.support.parity import compared, failed, modules
 from workloads.fastmri import kspace, model, parity, ssim
 from workloads.fastmri.masks import MaskRule
 from workloads.fastmri.model import InstanceNorm, UNet
 
-GOLDEN = ROOT / "tests" / "golden"
 SMALL = r"case0/(small_|tiny_)(eval_out|train_.*)"
 
 
-def compared(name="fastmri"):
-    return make_parity(Fixture(GOLDEN / name), name, {})
-
-
-def failed(parity, pattern):
-    """Keys of the pattern that are out of tolerance; at least one is compared."""
-    answers, found = parity.answers(), {}
-    for file in parity.fixture.files.values():
-        for key in file:
-            full = f"{file.name}/{key}"
-            hits = ((re.fullmatch(p, full), answers[p]) for p in answers)
-            match, answer = next(((m, a) for m, a in hits if m), (None, None))
-            if match and re.fullmatch(pattern, full):
-                found[full] = parity.compare(full, answer(*match.groups()), file[key]).ok
-    assert found
-    return {key for key, ok in found.items() if not ok}
-
-
-def modules(parity, kind):
-    return [module for module in parity.workload.model.modules() if isinstance(module, kind)]
-
-
 def test_the_right_one_passes():
-    assert not failed(compared(), f"{SMALL}|metrics/.*|preprocess/(small|uniform|eval).*")
+    assert not failed(compared("fastmri"), f"{SMALL}|metrics/.*|preprocess/(small|uniform|eval).*")
 
 
 def test_another_eps_is_seen_where_images_are_faint():
-    nearly = compared()
+    nearly = compared("fastmri")
     for norm in modules(nearly, InstanceNorm):
         norm.eps = 1e-6
     assert "case0/tiny_eval_out" in failed(nearly, SMALL)
@@ -67,7 +40,7 @@ def test_instance_norms_that_should_be_layer_norms():
 
 
 def test_another_slope():
-    nearly = compared()
+    nearly = compared("fastmri")
     for act in modules(nearly, nn.LeakyReLU):
         act.negative_slope = 0.21
     assert "case0/small_eval_out" in failed(nearly, SMALL)
@@ -83,17 +56,17 @@ def test_tanh_everywhere_but_where_images_are_enlarged():
 def test_the_order_of_what_is_joined(monkeypatch):
     join = torch.cat
     monkeypatch.setattr(model.torch, "cat", lambda parts, dim: join(parts[::-1], dim=dim))
-    assert "case0/small_eval_out" in failed(compared(), SMALL)
+    assert "case0/small_eval_out" in failed(compared("fastmri"), SMALL)
 
 
 def test_zeros_in_place_of_a_mirror(monkeypatch):
     pad = model.pad
     monkeypatch.setattr(model, "pad", lambda x, sizes, mode: pad(x, sizes))
-    assert "case0/small_eval_out" in failed(compared(), SMALL)
+    assert "case0/small_eval_out" in failed(compared("fastmri"), SMALL)
 
 
 def test_maxima_in_place_of_means():
-    nearly = compared()
+    nearly = compared("fastmri")
     nearly.workload.model.pool = nn.MaxPool2d(2)
     assert "case0/small_eval_out" in failed(nearly, SMALL)
 
@@ -108,12 +81,12 @@ def test_the_other_fan_in_of_transposed_convolutions(monkeypatch):
                 module.weight.data /= 2**0.5
 
     monkeypatch.setattr(UNet, "reset_parameters", halved)
-    wrong = {check.key: check.note for check in compared().init_checks() if not check.ok}
+    wrong = {check.key: check.note for check in compared("fastmri").init_checks() if not check.ok}
     assert "up_transpose_conv" in wrong["init/std"]
 
 
 def test_dropout_of_single_pixels_and_one_place_too_few():
-    nearly = compared()
+    nearly = compared("fastmri")
     blocks = nearly.workload.model.down_sample_layers
     blocks[1].conv_layers[3] = nn.Dropout(0.0)
     nearly.workload._dropouts = modules(nearly, nn.modules.dropout._DropoutNd)
@@ -141,7 +114,7 @@ class Rounded(MaskRule):
 def test_rounding_the_middle(monkeypatch):
     rule = property(lambda self: Rounded(0.08, 4))
     monkeypatch.setattr(parity.FastmriParity, "rule", rule)
-    wrong = failed(compared(), "preprocess/(small.*|eval_masks)")
+    wrong = failed(compared("fastmri"), "preprocess/(small.*|eval_masks)")
     assert "preprocess/eval_masks" in wrong
 
 
@@ -155,7 +128,7 @@ def test_a_sample_standard_deviation(monkeypatch):
 
     monkeypatch.setattr(parity, "normalised", nearly)
     wanted = {"preprocess/small0_out_std", "preprocess/small1_out_std"}
-    assert failed(compared(), "preprocess/small.*") == wanted
+    assert failed(compared("fastmri"), "preprocess/small.*") == wanted
 
 
 def test_an_image_that_is_cropped_a_pixel_further(monkeypatch):
@@ -165,15 +138,15 @@ def test_an_image_that_is_cropped_a_pixel_further(monkeypatch):
         return np.roll(right(given, height), 1, axis=2)
 
     monkeypatch.setattr(kspace, "row_transform", nearly)
-    assert "preprocess/small0_out_inputs" in failed(compared(), "preprocess/small.*")
+    assert "preprocess/small0_out_inputs" in failed(compared("fastmri"), "preprocess/small.*")
 
 
 @pytest.mark.parametrize("name, value", [("_K1", 0.03), ("_K2", 0.031), ("_WINDOW", 9)])
 def test_other_constants_of_ssim(monkeypatch, name, value):
     monkeypatch.setattr(ssim, name, value)
-    assert "metrics/full_ssim_out" in failed(compared(), "metrics/.*")
+    assert "metrics/full_ssim_out" in failed(compared("fastmri"), "metrics/.*")
 
 
 def test_targets_whose_normalisation_is_not_undone(monkeypatch):
     monkeypatch.setattr(parity, "slice_ssim", lambda x, y, mean, std, top: ssim.ssim(x, y, top))
-    assert "metrics/ssim_out" in failed(compared(), "metrics/ssim_out.*")
+    assert "metrics/ssim_out" in failed(compared("fastmri"), "metrics/ssim_out.*")

@@ -7,17 +7,10 @@ import torch
 from torch import nn
 from torch.nn.functional import dropout, gelu
 
-from algoperf_pt.golden import Fixture
-from scripts.parity import make_parity
-from tests.support.runs import ROOT
+from tests.support.parity import compared as parity
+from tests.support.parity import modules
 from workloads.imagenet import vit, vit_layers
 from workloads.imagenet.resnet import Bottleneck
-
-GOLDEN = ROOT / "tests" / "golden"
-
-
-def parity(name):
-    return make_parity(Fixture(GOLDEN / name), name, {})
 
 
 def check(compared, key):
@@ -26,10 +19,6 @@ def check(compared, key):
     compared.__dict__.pop("eval_logits", None)
     file, _, name = key.partition("/")
     return compared.compare(key, found(), compared.fixture.files[file][name])
-
-
-def modules(compared, kind):
-    return [module for module in compared.workload.model.modules() if isinstance(module, kind)]
 
 
 SMALL = "case0/small_eval_logits"

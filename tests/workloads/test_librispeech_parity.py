@@ -1,14 +1,10 @@
 """The golden numbers tell LibriSpeech's models that are nearly right from the right ones."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
 
-from algoperf_pt.golden import Fixture
-from scripts.parity import make_parity
-from tests.support.runs import ROOT
+from tests.support.parity import compared, failed, modules
 from workloads.librispeech import (
     blocks,
     deepspeech,
@@ -18,40 +14,18 @@ from workloads.librispeech import (
     subsampler,
 )
 
-GOLDEN = ROOT / "tests" / "golden"
 LOGITS = r"case0/logits(_first2000|_stride37)?"
 CONFORMER, DEEPSPEECH = "librispeech_conformer", "librispeech_deepspeech"
 
 
-def compared(name=CONFORMER):
-    return make_parity(Fixture(GOLDEN / name), name, {})
-
-
-def failed(parity, pattern):
-    """Keys of the pattern that are out of tolerance; at least one is compared."""
-    answers, found = parity.answers(), {}
-    for file in parity.fixture.files.values():
-        for key in file:
-            full = f"{file.name}/{key}"
-            hits = ((re.fullmatch(p, full), answers[p]) for p in answers)
-            match, answer = next(((m, a) for m, a in hits if m), (None, None))
-            if match and re.fullmatch(pattern, full):
-                found[full] = parity.compare(full, answer(*match.groups()), file[key]).ok
-    assert found
-    return {key for key, ok in found.items() if not ok}
-
-
-def modules(parity, kind):
-    return [module for module in parity.workload.model.modules() if isinstance(module, kind)]
-
-
 def test_the_right_one_passes():
     """scripts/parity.py compares all of every fixture, see tests/scripts/test_parity.py."""
-    assert not failed(compared(), f"{LOGITS}|case0/(loss|inter|greedy).*|(preprocess|metrics)/.*")
+    most = f"{LOGITS}|case0/(loss|inter|greedy).*|(preprocess|metrics)/.*"
+    assert not failed(compared(CONFORMER), most)
 
 
 def test_larger_logits_than_all_of_theirs_are_seen():
-    nearly = compared()
+    nearly = compared(CONFORMER)
     nearly.eval_logits = 2 * nearly.eval_logits
     assert "case0/logits_sum_abssum_std" in failed(nearly, "case0/logits.*")
 
@@ -63,7 +37,7 @@ def test_larger_logits_than_all_of_theirs_are_seen():
 def test_another_eps(constant, monkeypatch):
     """That of layer norms changes logits by 6e-5: more than the Conformer's tolerance."""
     monkeypatch.setattr(masked_norm, constant, 1e-5)
-    assert failed(compared(), LOGITS)
+    assert failed(compared(CONFORMER), LOGITS)
 
 
 def test_a_scale_that_is_not_added_to_1(monkeypatch):
@@ -71,7 +45,7 @@ def test_a_scale_that_is_not_added_to_1(monkeypatch):
     monkeypatch.setattr(
         masked_norm, "layer_norm", lambda x, shape, scale, *rest: right(x, shape, scale - 1, *rest)
     )
-    assert failed(compared(), LOGITS)
+    assert failed(compared(CONFORMER), LOGITS)
 
 
 def test_an_unbiased_running_variance(monkeypatch):
@@ -82,7 +56,7 @@ def test_an_unbiased_running_variance(monkeypatch):
         return mean, variance * len(x) / (len(x) - 1)
 
     monkeypatch.setattr(masked_norm, "global_moments", nearly)
-    assert "case0/bn_batchstat_norm" in failed(compared(), "case0/bn_.*")
+    assert "case0/bn_batchstat_norm" in failed(compared(CONFORMER), "case0/bn_.*")
 
 
 def test_statistics_of_padding_too(monkeypatch):
@@ -91,7 +65,8 @@ def test_statistics_of_padding_too(monkeypatch):
     monkeypatch.setattr(
         masked_norm, "global_moments", lambda x: right(torch.cat([x, 0 * x[: len(x) // 3]]))
     )
-    assert failed(compared(), "case0/bn_.*") >= {"case0/bn_norm_after", "case0/bn_batchstat_norm"}
+    statistics = {"case0/bn_norm_after", "case0/bn_batchstat_norm"}
+    assert failed(compared(CONFORMER), "case0/bn_.*") >= statistics
 
 
 # ---- subsampling and front-end
@@ -99,11 +74,11 @@ def test_statistics_of_padding_too(monkeypatch):
 
 def test_zeros_on_the_other_side(monkeypatch):
     monkeypatch.setattr(subsampler, "_same", lambda n: (1, 1) if n % 2 else (1, 0))
-    assert failed(compared(), LOGITS)
+    assert failed(compared(CONFORMER), LOGITS)
 
 
 def test_channels_before_frequencies():
-    nearly = compared()
+    nearly = compared(CONFORMER)
     weight = nearly.fill().model.subsample.linear.weight
     with torch.no_grad():
         weight.copy_(weight.view(512, 20, 512).transpose(1, 2).reshape(512, -1))
@@ -123,7 +98,7 @@ OTHER = [("_FLOOR", 1e-6), ("_LOWEST", 130.0), ("_EMPHASIS", 0.95)]
 @pytest.mark.parametrize("constant, value", OTHER)
 def test_other_constants_of_the_front_end(constant, value, monkeypatch):
     monkeypatch.setattr(frontend, constant, value)
-    wrong = failed(compared(), "preprocess/.*")
+    wrong = failed(compared(CONFORMER), "preprocess/.*")
     assert wrong & {"preprocess/features", "preprocess/features_row1_first12"}
 
 
@@ -154,12 +129,12 @@ def test_positions_that_are_interleaved(monkeypatch):
         return torch.stack(code.chunk(2, 1), 2).flatten(1)
 
     monkeypatch.setattr("workloads.librispeech.conformer.position_code", nearly)
-    assert failed(compared(), LOGITS)
+    assert failed(compared(CONFORMER), LOGITS)
 
 
 def test_attention_to_padding(monkeypatch):
     monkeypatch.setattr("workloads.librispeech.packing.Packing.key_mask", lambda self: None)
-    assert failed(compared(), LOGITS)
+    assert failed(compared(CONFORMER), LOGITS)
 
 
 def test_a_norm_too_many():
@@ -214,7 +189,7 @@ def test_words_by_the_usual_rule(monkeypatch):
         return sums | {"errors": sums["plain_errors"], "words": sums["plain_words"]}
 
     monkeypatch.setattr(shared_parity, "wer_sums", plain)
-    wrong = {check.key for check in compared().more_checks() if not check.ok}
+    wrong = {check.key for check in compared(CONFORMER).more_checks() if not check.ok}
     assert wrong == {"wer/ref_word_errors", "wer/ref_num_words", "wer/ref_total"}
 
 
@@ -225,11 +200,11 @@ def test_masks_of_an_utterance_that_is_a_frame_longer(monkeypatch):
         "time_masks",
         lambda width, start, frames, ratio: right(width, start, frames + 1, ratio),
     )
-    assert "specaug/default_time_keep" in failed(compared(), "specaug/.*keep")
+    assert "specaug/default_time_keep" in failed(compared(CONFORMER), "specaug/.*keep")
 
 
 def test_a_role_that_differs():
-    nearly = compared()
+    nearly = compared(CONFORMER)
     for block in nearly.workload.model.conformers:
         block.conv.lin1.param_roles = None
     nearly.workload.param_types = {

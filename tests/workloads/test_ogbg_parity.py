@@ -8,19 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from algoperf_pt.golden import Fixture
-from scripts.parity import make_parity
-from tests.support.runs import ROOT
+from tests.support.parity import compared, modules
 from workloads.ogbg import batching, incidence, metrics, parity
 from workloads.ogbg.data import Molecules
 from workloads.ogbg.model import GraphNetwork, Mlp
 
-GOLDEN = ROOT / "tests" / "golden"
 NETWORK = r"case0/(logits|inter.*|loss_summed|grad_.*)"
-
-
-def compared(name="ogbg"):
-    return make_parity(Fixture(GOLDEN / name), name, {})
 
 
 def failed(found, pattern=".*"):
@@ -30,17 +23,13 @@ def failed(found, pattern=".*"):
     return {check.key for check in checks if not check.ok}
 
 
-def modules(found, kind):
-    return [module for module in found.workload.model.modules() if isinstance(module, kind)]
-
-
 def test_the_right_one_passes_and_nothing_is_left_out():
-    right = compared()
+    right = compared("ogbg")
     assert not failed(right) and right.not_checked == []
 
 
 def test_another_eps_of_the_norms():
-    nearly = compared()
+    nearly = compared("ogbg")
     for norm in modules(nearly, nn.LayerNorm):
         norm.eps = 1e-3
     assert "case0/logits" in failed(nearly, NETWORK)
@@ -62,14 +51,14 @@ def test_sent_and_received_the_other_way_round(monkeypatch):
         return [columns[i] for i in (0, 2, 1, 3)] if len(columns) == 4 else columns
 
     monkeypatch.setattr(Mlp, "columns", swapped)
-    assert "case0/logits" in failed(compared(), NETWORK)
+    assert "case0/logits" in failed(compared("ogbg"), NETWORK)
 
 
 def test_means_in_place_of_sums(monkeypatch):
     bag = incidence.embedding_bag
     mean = {"mode": "mean", "include_last_offset": True}
     monkeypatch.setattr(incidence, "embedding_bag", lambda *given, **_: bag(*given, **mean))
-    assert "case0/logits" in failed(compared(), NETWORK)
+    assert "case0/logits" in failed(compared("ogbg"), NETWORK)
 
 
 def test_a_gradient_that_forgets_the_transposition(monkeypatch):
@@ -80,12 +69,12 @@ def test_a_gradient_that_forgets_the_transposition(monkeypatch):
         return tuple(None if g is None else g / 2 for g in right(ctx, grad))
 
     monkeypatch.setattr(incidence._Sums, "backward", staticmethod(halved))
-    wrong = failed(compared(), NETWORK)
+    wrong = failed(compared("ogbg"), NETWORK)
     assert wrong == {"case0/grad_norms", "case0/grad_probes"}
 
 
 def test_embeddings_without_their_shift(monkeypatch):
-    nearly = compared()
+    nearly = compared("ogbg")
     fill = nearly.fill
 
     def filled():
@@ -107,7 +96,7 @@ def test_reversed_bonds_between_the_others(monkeypatch):
         return batch | {name: batch[name][order] for name in names}
 
     monkeypatch.setattr(Molecules, "batch", mixed)
-    wrong = failed(compared(), "case0/(batch.*|logits.*)")
+    wrong = failed(compared("ogbg"), "case0/(batch.*|logits.*)")
     assert wrong == {"case0/batch_edges", "case0/batch_senders", "case0/batch_receivers"}
 
 
@@ -118,7 +107,7 @@ def test_labels_that_are_smoothed_to_a_half(monkeypatch):
         return right(logits, (1 - smoothing) * targets + smoothing / 2, weights)
 
     monkeypatch.setattr("workloads.ogbg.workload.task_loss", nearly)
-    wrong = failed(compared(), "case0/loss.*")
+    wrong = failed(compared("ogbg"), "case0/loss.*")
     assert wrong == {"case0/loss_ls01_summed", "case0/loss_ls01_per_example_rowsum"}
 
 
@@ -131,13 +120,13 @@ def test_molecules_in_place_of_entries(monkeypatch):
         return loss
 
     monkeypatch.setattr("workloads.ogbg.workload.task_loss", nearly)
-    wrong = failed(compared(), "case0/(loss|train|grad).*")
+    wrong = failed(compared("ogbg"), "case0/(loss|train|grad).*")
     assert {"case0/loss_n_valid", "case0/train_loss_n_valid", "case0/grad_norms"} <= wrong
 
 
 def test_logits_in_place_of_probabilities(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "sigmoid", lambda self: (self - self.min()) / 100)
-    assert "metrics/per_task_ap" in failed(compared(), "metrics/.*")
+    assert "metrics/per_task_ap" in failed(compared("ogbg"), "metrics/.*")
 
 
 def test_the_rule_of_the_official_evaluation(monkeypatch):
@@ -148,9 +137,9 @@ def test_the_rule_of_the_official_evaluation(monkeypatch):
         return torch.where(alone, torch.nan, right(logits, targets, weights))
 
     monkeypatch.setattr(metrics, "average_precisions", nearly)
-    assert failed(compared(), "metrics/(m|p).*") == {"metrics/mean_average_precision"}
+    assert failed(compared("ogbg"), "metrics/(m|p).*") == {"metrics/mean_average_precision"}
     monkeypatch.setattr(parity, "average_precisions", nearly)
-    found = compared()
+    found = compared("ogbg")
     (check,) = [c for c in found.checks() if c.key == "metrics/per_task_ap"]
     assert not check.ok and check.note.startswith("labelled entries all positive")
 
@@ -169,7 +158,7 @@ def test_another_budget(monkeypatch, budget):
 
     monkeypatch.setattr(batching.Budget, "of", staticmethod(nearly))
     keys = [f"batching{n}/padded_nodes_edges_graphs" for n in ("", "_4shards")]
-    assert set(keys) <= failed(compared(), "batching.*")
+    assert set(keys) <= failed(compared("ogbg"), "batching.*")
 
 
 def test_a_search_for_a_graph_that_still_fits(monkeypatch):
@@ -181,13 +170,13 @@ def test_a_search_for_a_graph_that_still_fits(monkeypatch):
         return right(nodes[order], edges[order], budget)
 
     monkeypatch.setattr(parity, "batch_starts", nearly)
-    wrong = failed(compared(), "batching.*")
+    wrong = failed(compared("ogbg"), "batching.*")
     assert "batching/graphs_per_shard" in wrong and "batching/graphs_in_all" not in wrong
 
 
 def test_a_role_that_differs(monkeypatch):
     monkeypatch.delattr("workloads.ogbg.model.Embedder.param_roles")
-    roles = [check for check in compared().model_checks() if check.key == "params/roles"]
+    roles = [check for check in compared("ogbg").model_checks() if check.key == "params/roles"]
     assert roles[0].error == 2 and "node_embedder.weight is WEIGHT, not EMBEDDING" in roles[0].note
 
 

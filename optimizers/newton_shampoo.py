@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from optimizers.block_rule import Block, BlockRule, Plan, Shape, along_axes, gram, make_plans
+from optimizers.eigen import eigenvalues
 from optimizers.matrix_view import blocks
 from optimizers.multi_tensor import check, check_settings
 
@@ -120,7 +121,10 @@ def _preconditioned(block: Block, due: bool, beta: float) -> Tensor:
 
 def _renew(root: Tensor, factor: Tensor, p: int) -> None:
     """Put factor^(-1/p) into `root`, with the least ridge with which that succeeds."""
-    largest = max(float(torch.linalg.eigvalsh(factor)[-1]), TINY)
+    values = eigenvalues(factor)
+    if values is None:
+        return
+    largest = max(float(values[-1]), TINY)
     for number in range(TRIES):
         found, error = newton_root(factor, p, RIDGE * largest * 10**number)
         if error <= GOOD:

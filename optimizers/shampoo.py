@@ -46,6 +46,7 @@ from optimizers.block_rule import (
     gram,
     make_plans,
 )
+from optimizers.eigen import eigen
 from optimizers.multi_tensor import check, check_settings
 
 _NAMES = ("exp_avg", "exp_avg_sq", "momentum_buffer")  # m, V, M
@@ -202,13 +203,7 @@ def inverse_root(matrix: Tensor, power: float, epsilon: float) -> Tensor | None:
     """The symmetric matrix [n, n], eigenvalues at least 0 plus epsilon, to the power -power; None
     if it cannot be had.
     """
-    found = None
-    for dtype in (matrix.dtype, torch.float64):
-        try:
-            found = torch.linalg.eigh(matrix.to(dtype))
-            break
-        except RuntimeError:  # LinAlgError is one; cuSOLVER raises others
-            continue
+    found = eigen(matrix)
     if found is None:
         return None
     values, vectors = found

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from optimizers.block_rule import Block, BlockRule, Plan, Shape, along_axes, gram, make_plans
+from optimizers.eigen import eigen
 from optimizers.multi_tensor import check, check_settings
 
 
@@ -147,8 +148,11 @@ def _accumulate(block: Block, beta: float) -> None:
 def _first_basis(block: Block) -> None:
     for axis in range(block.grad.dim()):
         if f"factor_{axis}" in block.state:
-            _, vectors = torch.linalg.eigh(block.state[f"factor_{axis}"])
-            block.state[f"basis_{axis}"].copy_(vectors.flip(1))
+            basis, found = block.state[f"basis_{axis}"], eigen(block.state[f"factor_{axis}"])
+            if found is None:  # power iteration starts from any basis
+                basis.fill_(0.0).fill_diagonal_(1.0)
+            else:
+                basis.copy_(found[1].flip(1))
 
 
 def _turn_basis(block: Block) -> None:

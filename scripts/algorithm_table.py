@@ -69,6 +69,8 @@ def _cell(row: dict[str, Any]) -> str:
     best = row.get("best")
     far = "" if best is None else f"{row['metric']} {best:.3g} of {row['target']:g}"
     note = _ENDS.get(row["status"], row["status"])
+    if row.get("message"):
+        note += f": {row['message']}".replace("|", "/")  # which would end the cell
     return f"{note} ({far})" if far and note else note or far
 
 

@@ -41,7 +41,7 @@ class Heartbeat:
 
     def beat(self, phase: Phase, timed: float) -> None:
         """Alive, in `phase`, with `timed` seconds on the submission's clock."""
-        _LAYOUT.pack_into(self._map, 0, time.monotonic(), timed, float(phase))
+        self._map[: _LAYOUT.size] = _LAYOUT.pack(time.monotonic(), timed, float(phase))
 
     def read(self) -> tuple[float, float, Phase]:
         """(monotonic seconds of the last beat, timed seconds, phase)."""

@@ -71,6 +71,7 @@ def descends(workload: str, submission: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("workload", tiny_workloads())
 def test_every_algorithm_descends(workload: str) -> None:
     assert not [name for name in ready_submissions() if not descends(workload, name)]

@@ -1,0 +1,133 @@
+"""Which hyperparameters matter?  Time to target of every trial against each dimension that varies.
+
+A trial that missed the target stands in the band on top.  One panel for each dimension, one marker
+for each workload; workloads with budgets of all sizes share an axis as shares of their budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scoring.pictures.style import (
+    DARK,
+    FAINT,
+    Look,
+    drawing,
+    entitle,
+    figure,
+    looks,
+    plain_numbers,
+    short,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANELS_A_ROW = 3
+MISSED = 1.12  # where trials stand that missed, in shares of the budget
+FEW = 5  # so many different values stand side by side, more at their places on an axis
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial as it is drawn: its point, and its time as a share of the budget (inf: missed)."""
+
+    workload: str
+    point: Mapping[str, object]
+    share: float
+
+
+def varying(tried: Sequence[Tried]) -> list[str]:
+    """The dimensions that have at least two values, in alphabetical order."""
+    names = sorted({name for t in tried for name in t.point})
+    return [n for n in names if len({repr(t.point[n]) for t in tried if n in t.point}) > 1]
+
+
+def hparams_picture(title: str, tried: Sequence[Tried]) -> Figure | None:
+    """One submission's trials; None if no dimension varies."""
+    dimensions = varying(tried)
+    if not dimensions:
+        return None
+    rows = -(-len(dimensions) // PANELS_A_ROW)
+    look = looks(sorted({t.workload for t in tried}))
+    with drawing():
+        picture = figure(1.1 + 1.75 * rows)
+        grid = picture.subplots(rows, PANELS_A_ROW, sharey=True, squeeze=False).ravel()
+        for axes, dimension in zip(grid, dimensions, strict=False):
+            _panel(axes, dimension, tried, look)
+        for axes in grid[len(dimensions) :]:
+            axes.set_visible(False)
+        for axes in grid[::PANELS_A_ROW]:
+            axes.set_ylabel("share of the budget")
+        entitle(picture, title)
+        handles, labels = grid[0].get_legend_handles_labels()
+        picture.legend(handles, labels, loc="outside lower left", ncols=4, handletextpad=0.2)
+    return picture
+
+
+def _panel(axes: Axes, dimension: str, tried: Sequence[Tried], look: Mapping[str, Look]) -> None:
+    here = [t for t in tried if dimension in t.point]
+    places = _places([t.point[dimension] for t in here])
+    for i, (workload, its) in enumerate(look.items()):
+        chosen = [(x, t.share) for x, t in zip(places.x, here) if t.workload == workload]
+        if not chosen:
+            continue
+        x = np.array([place for place, _ in chosen])
+        if places.names:
+            x = x + 0.7 * ((i + 0.5) / len(look) - 0.5)
+        y = np.array([share for _, share in chosen])
+        hit = np.isfinite(y)
+        common: dict[str, Any] = {
+            "marker": its.marker,
+            "linestyle": "none",
+            "markersize": 3.6,
+            "alpha": 0.8,
+        }
+        axes.plot(x[hit], y[hit], color=its.colour, label=short(workload, 24), **common)
+        missed = np.full((~hit).sum(), MISSED + 0.1 * (i + 0.5) / len(look))
+        axes.plot(x[~hit], missed, color=its.colour, markerfacecolor="none", **common)
+    axes.axhspan(MISSED - 0.03, MISSED + 0.13, color="#f0f0f0", zorder=0, linewidth=0)
+    axes.annotate("missed", (0.99, MISSED + 0.14), xycoords=("axes fraction", "data"), ha="right")
+    axes.texts[-1].set(fontsize=7, color=FAINT)
+    axes.set_ylim(0, MISSED + 0.2)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.set_title(short(dimension, 30), fontsize=8.5, color=DARK)
+    places.label(axes)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where values stand on an axis: many numbers at their value, names and few side by side."""
+
+    x: tuple[float, ...]
+    names: tuple[str, ...] = ()
+    log: bool = False
+
+    def label(self, axes: Axes) -> None:
+        if self.names:
+            axes.set_xticks(range(len(self.names)), [short(n, 12) for n in self.names], fontsize=7)
+            axes.set_xlim(-0.5, len(self.names) - 0.5)
+        elif self.log:
+            axes.set_xscale("log")
+            plain_numbers(axes.xaxis)
+        else:
+            axes.locator_params(axis="x", nbins=4)
+
+
+def _places(values: Sequence[object]) -> _Places:
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) < len(values):
+        return _side_by_side(sorted({str(v) for v in values}), [str(v) for v in values])
+    x = tuple(float(v) for v in numbers)
+    if len(set(x)) <= FEW:
+        return _side_by_side([f"{v:.4g}" for v in sorted(set(x))], [f"{v:.4g}" for v in x])
+    return _Places(x, log=min(x) > 0 and max(x) > 20 * min(x))
+
+
+def _side_by_side(names: list[str], values: list[str]) -> _Places:
+    return _Places(tuple(float(names.index(v)) for v in values), tuple(names))

@@ -1,0 +1,81 @@
+"""What is a submission's learning curve on a workload?  One trial of each study, and their median.
+
+Each study is represented by the trial that its time comes from: the first to reach the target, else
+the one with the best value.  Between evaluations a curve is a straight line; a trial that has ended
+keeps its last value, so that the median at a time is over all studies that began before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+POINTS = 60  # of a median curve
+
+
+@dataclass(frozen=True)
+class Points:
+    """The evaluations of a trial: `x` on the clock (seconds or steps) [N], `y` the metric [N]."""
+
+    study: str
+    x: Floats
+    y: Floats
+
+    def first_hit(self, target: float, goal: str) -> float:
+        """Where the target is first reached; inf if never.  NaN reaches nothing."""
+        hit = self.y <= target if goal == "min" else self.y >= target
+        return float(self.x[int(hit.argmax())]) if hit.any() else float("inf")
+
+    def best(self, goal: str) -> float:
+        """The best value; nan if there is none."""
+        if not np.isfinite(self.y).any():
+            return float("nan")
+        kept = self.y[np.isfinite(self.y)]
+        return float(kept.min() if goal == "min" else kept.max())
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Median and range over studies [T]; the range is from the lowest to the highest study."""
+
+    x: Floats
+    median: Floats
+    low: Floats
+    high: Floats
+    studies: int
+
+    def until_target(self, target: float, goal: str) -> slice:
+        """The part up to the first point at which the median has reached the target."""
+        hit = self.median <= target if goal == "min" else self.median >= target
+        return slice(0, int(hit.argmax()) + 1 if hit.any() else len(self.x))
+
+
+def one_per_study(trials: Sequence[Points], target: float, goal: str) -> list[Points]:
+    """The trial of each study that stands for it, in the order in which the studies come."""
+    sign = 1.0 if goal == "min" else -1.0
+
+    def order(points: Points) -> tuple[float, float]:
+        best = points.best(goal)
+        return points.first_hit(target, goal), float("inf") if np.isnan(best) else sign * best
+
+    chosen: dict[str, Points] = {}
+    for points in trials:
+        held = chosen.get(points.study)
+        if points.x.size and (held is None or order(points) < order(held)):
+            chosen[points.study] = points
+    return list(chosen.values())
+
+
+def median_curve(studies: Sequence[Points]) -> Curve | None:
+    """Median over one trial of each study; None without a finite value."""
+    finite = [(p.x[ok], p.y[ok]) for p in studies if (ok := np.isfinite(p.y)).any()]
+    if not finite:
+        return None
+    x = np.linspace(max(x[0] for x, _ in finite), max(x[-1] for x, _ in finite), POINTS)
+    values = np.stack([np.interp(x, *points) for points in finite])  # [studies, T]
+    return Curve(x, np.median(values, 0), values.min(0), values.max(0), len(finite))

@@ -16,7 +16,7 @@ from scoring.profile import profile
 from scoring.report.runs import curves_of
 from tests.support.board import NAMES, WORKLOADS, board, runs
 
-HOSTILE = ("--><script>alert(1)</script>", "$\\frac{x", "no_logs")
+HOSTILE = ("--><script>alert(1)</script>", "$\\frac{x$", "no_logs")
 
 
 def texts(picture):

@@ -19,7 +19,7 @@ def ratios(times: Floats, against: int | None = None) -> Floats:
     finite = np.where(np.isfinite(times), times, np.inf)
     least = finite.min(-2, keepdims=True)
     one = least if against is None else finite[..., against : against + 1, :]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         found = finite / one
     return np.where(np.isfinite(finite) & np.isfinite(one), found, np.inf)
 
@@ -39,8 +39,9 @@ def scores(ratio: Floats, tau_max: float = TAU_MAX, integral: str = "exact") -> 
     """
     if integral == "exact":
         room = np.maximum(tau_max - ratio, 0.0)
-        found: Floats = np.minimum(room, tau_max - 1.0).mean(-1) / (tau_max - 1.0)
-        return found
-    taus = np.linspace(1.0, tau_max, GRID)
-    found = np.trapezoid(profile(ratio, taus), taus, axis=-1) / (tau_max - 1.0)
+        areas = np.minimum(room, tau_max - 1.0).mean(-1)
+    else:
+        taus = np.linspace(1.0, tau_max, GRID)
+        areas = np.asarray(np.trapezoid(profile(ratio, taus), taus, axis=-1))
+    found: Floats = areas / (tau_max - 1.0)
     return found

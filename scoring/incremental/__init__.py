@@ -1,0 +1,1 @@
+"""How little has to be run until a new submission's place among known ones is decided?"""

@@ -1,0 +1,145 @@
+"""Is a place that is decided early the place that the whole protocol gives?"""
+
+import numpy as np
+import pytest
+
+from scoring.incremental.bounds import bounds, limits, needed, scored
+from scoring.incremental.evidence import Evidence, Rivals
+from scoring.incremental.policy import Rules, Shown, advance, assess, next_rung
+from scoring.incremental.predict import chances
+
+INF = float("inf")
+W, K, I = 3, 3, 2  # noqa: E741
+
+
+class Replay:
+    """Trials whose end is known; counts what is run."""
+
+    def __init__(self, reached, ends):
+        self.reached, self.ends, self.calls = reached, ends, []
+
+    def run(self, workload, study, trial, until):
+        time, end = self.reached[workload, study, trial], self.ends[workload, study, trial]
+        self.calls.append((workload, study, trial, until))
+        if time <= until:
+            return Shown(time, time, True)
+        return Shown(min(until, end), INF, end <= until)
+
+
+def made_up(seed):
+    """(rivals, times to target of the trials [W, K, I], their ends)."""
+    generator = np.random.default_rng(seed)
+    budgets = np.array([10.0, 100.0, 1000.0])
+    level = budgets * generator.uniform(0.1, 0.9, (5, W))
+    spread = generator.lognormal(0, 0.15, (5, W, K, I))
+    times = level[..., None, None] * spread
+    times = np.where(generator.random(times.shape) < 0.2, INF, times)
+    times = np.where(times <= budgets[:, None, None], times, INF)
+    rivals = Rivals(tuple("abcd"), ("x", "y", "z"), times[1:].min(-1), budgets)
+    own = times[0]
+    return rivals, own, np.where(np.isfinite(own), own, budgets[:, None, None])
+
+
+def decided(rivals, own, ends, rules):
+    evidence, replay = Evidence((W, K, I)), Replay(own, ends)
+    for _ in range(1000):
+        verdict, enough = assess(rivals, evidence, rules)
+        if enough:
+            return verdict, replay
+        advance(rivals, evidence, replay, rules)
+    raise AssertionError("it never ends")
+
+
+def truth(rivals, own):
+    mine, others = scored(rivals, np.median(own.min(-1), -1))
+    return float(mine), np.sign(mine - others)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_without_a_confidence_no_place_is_wrong(seed):
+    rivals, own, ends = made_up(seed)
+    verdict, _ = decided(rivals, own, ends, Rules())
+    score, places = truth(rivals, own)
+    least, most = verdict.bounds.score
+    assert least - 1e-12 <= score <= most + 1e-12
+    assert np.array_equal(np.sign(verdict.chances - 0.5), places)
+    assert verdict.cost <= ends.sum()
+
+
+@pytest.mark.slow
+def test_most_is_saved_and_confidence_saves_more():
+    costs = {1.0: 0.0, 0.8: 0.0}
+    full = 0.0
+    for seed in range(15):
+        rivals, own, ends = made_up(seed)
+        full += ends.sum()
+        for confidence in costs:
+            costs[confidence] += decided(rivals, own, ends, Rules(confidence))[0].cost
+    assert costs[0.8] < 0.9 * costs[1.0] < 0.9 * full
+
+
+@pytest.mark.slow
+def test_a_stated_confidence_is_kept():
+    """Over many submissions, at most about as many wrong places as the confidence leaves."""
+    wrong = total = 0
+    for seed in range(25):
+        rivals, own, ends = made_up(seed)
+        verdict, _ = decided(rivals, own, ends, Rules(0.9))
+        places = truth(rivals, own)[1]
+        wrong += int(((verdict.chances > 0.5) != (places > 0))[places != 0].sum())
+        total += int((places != 0).sum())
+    assert 0 < wrong < 0.1 * total
+
+
+def test_the_worse_half_of_a_study_is_left_behind():
+    rivals, own, ends = made_up(1)
+    evidence, replay = Evidence((W, K, I)), Replay(np.full((W, K, I), INF), ends)
+    w, k, _ = next_rung(rivals, evidence)
+    advance(rivals, evidence, replay, Rules(halving=True))
+    assert evidence.dropped[w, k].sum() == 1 and evidence.dropped.sum() == 1
+
+
+def test_bounds_close_on_the_score():
+    rivals, own, _ = made_up(3)
+    evidence = Evidence((W, K, I))
+    wide = bounds(rivals, *evidence.times())
+    assert wide.score[0] == 0.0 and wide.score[1] == 1.0 and wide.open.all()
+    evidence.reached, evidence.over[:] = own.copy(), True
+    exact = bounds(rivals, *evidence.times())
+    assert exact.score[0] == exact.score[1] == pytest.approx(truth(rivals, own)[0])
+    assert not exact.open.any() and not needed(rivals, evidence).any()
+
+
+def test_what_cannot_win_any_more_is_not_run():
+    rivals = Rivals(("a",), ("x",), np.array([[[10.0, 10.0, 10.0]]]), np.array([100.0]))
+    evidence = Evidence((1, 3, 2))
+    assert limits(rivals, evidence).tolist() == [[40.0, 40.0, 40.0]]  # 4 x the fastest
+    evidence.reached[0, 0, 0] = 8.0
+    assert limits(rivals, evidence)[0].tolist() == [8.0, 40.0, 40.0]  # its study has a faster one
+    evidence.reached[0, 1, 0] = 6.0
+    assert limits(rivals, evidence)[0].tolist() == [8.0, 6.0, 8.0]  # the median is at most 8
+    assert needed(rivals, evidence)[0].any(-1).all()
+    evidence.over[0, ::2] = True  # the others take 8 s and longer: 6 s or less is below the median
+    assert not needed(rivals, evidence).any()
+
+
+def test_what_two_of_three_studies_missed_is_missed():
+    rivals = Rivals(("a",), ("x",), np.array([[[10.0, 10.0, 10.0]]]), np.array([100.0]))
+    evidence = Evidence((1, 3, 2))
+    evidence.over[0, :2] = True
+    assert not needed(rivals, evidence).any()
+
+
+def test_chances_follow_what_is_seen():
+    rivals, own, _ = made_up(5)
+    generator = np.random.default_rng(0)
+    nothing = chances(rivals, Evidence((W, K, I)), generator)
+    fast, slow = Evidence((W, K, I)), Evidence((W, K, I))
+    fast.reached[:, 0, :] = 0.05 * rivals.budgets[:, None]
+    slow.reached[:, 0, :], slow.over[:, 0, :] = 0.99 * rivals.budgets[:, None], True
+    assert (chances(rivals, fast, generator) > nothing).all()
+    assert (chances(rivals, slow, generator) < nothing).all()
+    assert np.array_equal(
+        chances(rivals, fast, np.random.default_rng(1)),
+        chances(rivals, fast, np.random.default_rng(1)),
+    )

@@ -117,6 +117,14 @@ def test_a_press_on_a_name_brings_its_line_forward(path):
     assert browser.probe(path, press) == ["quick", ["slow_one", "no_logs"], []]
 
 
+def test_a_line_stays_in_front_when_the_window_changes_and_on_its_own_page(path):
+    kept = """
+    const dim = () => [...document.querySelectorAll("g.dim")].map((g) => g.dataset.name);
+    redraw(); return dim();"""
+    assert browser.probe(path, kept, "submission/slow_one") == ["quick", "no_logs"]
+    assert browser.probe(path, kept) == []
+
+
 def test_hostile_names_are_text_and_their_links_work(tmp_path):
     browser.find()
     path = written(tmp_path, HOSTILE)

@@ -97,14 +97,14 @@ function drawLine(series, x, y) {
     h("path", {
       d: path(points, x, y),
       stroke: look.colour,
-      "stroke-width": series.thin ? 1 : 1.8,
+      "stroke-width": 1.8,
       "stroke-dasharray": look.dashes,
       "stroke-linejoin": "round",
     }),
   );
   const stride = Math.max(1, Math.ceil(points.length / (series.marks || 8)));
   points.forEach((p, i) => {
-    if (!series.thin && (i === points.length - 1 || i % stride === 0))
+    if (i === points.length - 1 || i % stride === 0)
       group.append(marker(look.marker, x(p[0]), y(p[1]), 3.6, look.colour));
   });
   return group;
@@ -207,41 +207,43 @@ function sample(look) {
   );
 }
 
-// A press on a name brings its line forward; a second press shows all again.
+// The names of the lines; a press on one brings its line forward, a second press shows all again.
 function keys(chart, figure) {
   const press = (event) => {
-    const button = event.currentTarget,
-      on = button.getAttribute("aria-pressed") !== "true";
-    figure
-      .querySelectorAll("ul.keys button")
-      .forEach((other) => other.setAttribute("aria-pressed", String(on && other === button)));
-    figure
-      .querySelectorAll("g[data-name]")
-      .forEach((g) => g.classList.toggle("dim", on && g.dataset.name !== button.textContent));
+    const name = event.currentTarget.textContent;
+    figure.front = figure.front === name ? null : name;
+    showFront(figure);
   };
-  const shown = chart.series.filter((s) => !s.thin);
   return h(
     "ul",
     { class: "keys" },
-    shown.map((s) =>
-      h(
-        "li",
-        {},
-        sample(s.look),
-        h("button", { type: "button", "aria-pressed": "false", click: press }, s.name),
-      ),
+    chart.series.map((s) =>
+      h("li", {}, sample(s.look), h("button", { type: "button", click: press }, s.name)),
     ),
   );
 }
 
+function showFront(figure) {
+  const front = figure.front;
+  figure.querySelectorAll("ul.keys button").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.textContent === front));
+  });
+  figure.querySelectorAll("g[data-name]").forEach((g) => {
+    g.classList.toggle("dim", front !== null && g.dataset.name !== front);
+  });
+}
+
+// A chart with its names; `front` is the line that begins in front, if any.
 function chartFigure(chart) {
   const place = h("div", {}),
     figure = h("figure", {}, place);
   if (chart.series.length > 1) figure.append(keys(chart, figure));
   if (chart.caption) figure.append(h("figcaption", { class: "note" }, chart.caption));
+  figure.front = chart.front || null;
   figure.redraw = () => {
     const width = Math.max(300, Math.min(900, figure.clientWidth || 700));
     place.replaceChildren(draw(chart, width));
+    showFront(figure);
   };
   return figure;
 }

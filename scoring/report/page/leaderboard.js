@@ -89,13 +89,15 @@ function leaderboard() {
   ];
 }
 
-function profiles() {
+// All profiles; that of `front` before the others.
+function profiles(front) {
   const series = D.submissions.map((s, i) => {
     const ratios = D.cells[i].filter((_, w) => !D.workloads[w].held_out).map((c) => c.r);
     return { name: s.name, look: D.looks[i], points: profileSteps(ratios, D.tau), marks: 5 };
   });
   return chartFigure({
     series,
+    front,
     x: [1, D.tau],
     y: [0, 1],
     label: "Performance profiles",

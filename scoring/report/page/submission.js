@@ -72,6 +72,8 @@ function submission(name) {
     definitions(facts),
     h("h2", {}, "Workloads"),
     perWorkload(s),
+    h("h2", {}, "Performance profile"),
+    profiles(name),
   ];
 }
 

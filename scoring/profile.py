@@ -14,13 +14,14 @@ GRID = 100  # values of tau in the reference's integral
 def ratios(times: Floats, against: int | None = None) -> Floats:
     """Times [..., S, B] over the fastest of each workload, or over those of submission `against`.
 
-    inf where a time is not finite, and where nothing to compare with is.
+    inf where a time is not finite, and where nothing to compare with is; equal times are 1, be they
+    0 (the clock of a toy may not have moved).
     """
     finite = np.where(np.isfinite(times), times, np.inf)
     least = finite.min(-2, keepdims=True)
     one = least if against is None else finite[..., against : against + 1, :]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = finite / one
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        found = np.where(finite == one, 1.0, finite / one)
     return np.where(np.isfinite(finite) & np.isfinite(one), found, np.inf)
 
 

@@ -18,10 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from algoperf_pt.checkpoint import Checkpoints
 from algoperf_pt.config import config_hash
+from algoperf_pt.cores import usable_cores
 from algoperf_pt.display import make_display
 from algoperf_pt.environment import write_meta
 from algoperf_pt.errors import ConfigError, IntegrityError, SubmissionError
-from algoperf_pt.heartbeat import Heartbeat
+from algoperf_pt.heartbeat import CLOCK_FILE, Heartbeat
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.instantiate import import_object, instantiate
 from algoperf_pt.loggers import make_loggers
@@ -35,8 +36,6 @@ from algoperf_pt.trial import Listener, Trial
 from algoperf_pt.view import Engine
 from algoperf_pt.workload import Workload
 from algoperf_pt.workload_data import Loading, WorkloadData
-
-CLOCK_FILE = "clock.bin"
 
 
 def assemble(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> tuple[Trial, Any]:
@@ -92,7 +91,7 @@ def make_fabric(trainer: dict[str, Any]) -> Fabric:
     torch.backends.cuda.matmul.allow_tf32 = trainer["tf32"]
     torch.backends.cudnn.allow_tf32 = trainer["tf32"]
     world, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    torch.set_num_threads(trainer["threads"] or max(1, (os.cpu_count() or 1) // local))
+    torch.set_num_threads(trainer["threads"] or max(1, usable_cores() // local))
     several = "RANK" in os.environ
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)  # their banners tell nothing new

@@ -41,7 +41,7 @@ class Checkpoints:
         """Write `checkpoint_<step>`; every rank calls this."""
         final, partial = self._folder / f"checkpoint_{step}", self._folder / f".checkpoint_{step}"
         if ranks.is_zero:
-            shutil.rmtree(partial, ignore_errors=True)
+            self._delete_partial()
             partial.mkdir()
         ranks.barrier()
         own_file = f"rank_{ranks.rank}.pt"
@@ -84,11 +84,20 @@ class Checkpoints:
         for path in self._newest_first()[self._keep :]:
             shutil.rmtree(path)
 
+    def _delete_partial(self) -> None:
+        """What a kill or a full disk left behind."""
+        for path in self._folder.glob(".checkpoint_*"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def _write(self, path: Path, state: State) -> str:
-        with path.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with path.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except Exception:
+            path.unlink(missing_ok=True)
+            raise
         if not self._checked:
             _check_loadable(path, state)
         return _sha256(path)

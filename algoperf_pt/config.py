@@ -30,6 +30,8 @@ VOLATILE = (
     "data.workers",
     "data.prefetch",
     "logger",
+    "trainer.hang_steps",
+    "trainer.hang_floor",
     "trainer.hang_timeout",
     "trainer.eval_timeout",
 )
@@ -56,11 +58,7 @@ def compose_config(
     schema.register()
     register_resolvers()
     GlobalHydra.instance().clear()
-    search = [f"hydra.searchpath=[{Path(config_dir).resolve()}]"] if config_dir else []
-    if config_dir and not Path(config_dir).is_dir():
-        raise ConfigError(
-            f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups"
-        )
+    search = search_path(config_dir)
     with initialize_config_module("conf", version_base="1.3"):
         try:
             return finish(compose("train", [*search, *overrides]), overrides, needs_data)
@@ -68,11 +66,20 @@ def compose_config(
             raise explain(error, overrides) from error
 
 
+def search_path(config_dir: str | None) -> list[str]:
+    """Hydra's word for the user's own folder of configuration groups."""
+    if config_dir and not Path(config_dir).is_dir():
+        raise ConfigError(
+            f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups"
+        )
+    return [f"hydra.searchpath=[{Path(config_dir).resolve()}]"] if config_dir else []
+
+
 def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> Config:
     """Resolve, fill in what follows from the rest, and check what types cannot say."""
     plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config: Config = plain
-    OmegaConf.merge(OmegaConf.structured(schema.Config), plain)  # refuses keys that + added
+    _refuse_added_keys(config)
     config["submission"]["read"] = _interpolated_hparams(node)
     if config["seed"] is None:
         config["seed"] = trial_seed(0, config["study"], config["trial"])
@@ -86,6 +93,16 @@ def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> C
         name: targets["workloads"][name]
     }  # the others do not concern this trial
     return config
+
+
+def _refuse_added_keys(config: Config) -> None:
+    """Keys that a + has added to the schema.  Of the workloads' targets, which take most of the
+    time, only this one's: the others do not concern the trial.
+    """
+    name, targets = config["workload"]["name"], config["targets"]
+    own = {key: value for key, value in targets["workloads"].items() if key == name}
+    smaller = {**config, "targets": {**targets, "workloads": own}}
+    OmegaConf.merge(OmegaConf.structured(schema.Config), smaller)
 
 
 def _interpolated_hparams(node: DictConfig) -> list[str]:

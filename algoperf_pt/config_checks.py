@@ -81,6 +81,8 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "targets.protocol.setup_limit": _positive(),
     "trainer.accelerator": _choice("auto", "cpu", "cuda"),
     "trainer.threads": _whole(1),
+    "trainer.hang_steps": _positive(),
+    "trainer.hang_floor": _positive(),
     "trainer.hang_timeout": _positive(),
     "trainer.eval_timeout": _positive(),
     "logger.first": _whole(0),

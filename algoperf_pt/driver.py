@@ -2,6 +2,7 @@
 SLURM: I am a rank.
 """
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -14,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_pt.config import config_hash, stable_part, trial_folder
+from algoperf_pt.cores import usable_cores
 from algoperf_pt.errors import ConfigError, ResumeError
 from algoperf_pt.heartbeat import Heartbeat
+from algoperf_pt.orphans import die_with
 from algoperf_pt.records import write_atomically
 from algoperf_pt.result import exit_code_of, is_final, read_result, set_aside
 from algoperf_pt.slurm import adopt_slurm
 from algoperf_pt.status import EXIT_CODES, Status
-from algoperf_pt.supervise import supervise
+from algoperf_pt.supervise import Limits, supervise
 
 CONFIG = "config.json"
-_RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
+LOCK = ".lock"
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
 
 
 def run_here(config: dict[str, Any]) -> int:
@@ -74,8 +78,9 @@ def run_rank(config: dict[str, Any], folder: Path, rank: int) -> int:
 
         return run(config, folder, heartbeat)
 
-    trainer = config["trainer"]
-    return supervise(trial, folder, rank, trainer["hang_timeout"], trainer["eval_timeout"])
+    names = [field.name for field in dataclasses.fields(Limits)]
+    limits = Limits(**{name: config["trainer"][name] for name in names})
+    return supervise(trial, folder, rank, limits)
 
 
 def open_folder(config: dict[str, Any], folder: Path) -> int | None:
@@ -85,9 +90,7 @@ def open_folder(config: dict[str, Any], folder: Path) -> int | None:
         ResumeError: the folder holds a trial with another configuration.
     """
     _make(folder)
-    written = folder / CONFIG
-    if written.exists():
-        _compare(json.loads(written.read_text()), config, folder)
+    refuse_change(config, folder)
     result = read_result(folder)
     if is_final(result):
         from algoperf_pt.summary import print_summary
@@ -97,7 +100,7 @@ def open_folder(config: dict[str, Any], folder: Path) -> int | None:
         return exit_code_of(folder, Status.ERROR)
     if result is not None:
         set_aside(folder, len(list(folder.glob("flags_*.json"))) - 1)
-    write_atomically(written, json.dumps(config, indent=2) + "\n")
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return None
 
 
@@ -115,10 +118,17 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _compare(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    if config_hash(before) == config_hash(now):
+def refuse_change(config: dict[str, Any], folder: Path) -> None:
+    """Raise a ResumeError with the difference if the folder holds a trial with another
+    configuration.
+    """
+    written = folder / CONFIG
+    if not written.exists():
         return
-    old, new = stable_part(before), stable_part(now)
+    before = json.loads(written.read_text())
+    if config_hash(before) == config_hash(config):
+        return
+    old, new = stable_part(before), stable_part(config)
     changed = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
     shown = "; ".join(f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in changed[:5])
     raise ResumeError(
@@ -128,11 +138,23 @@ def _compare(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     )
 
 
+def is_running(folder: Path) -> bool:
+    """Whether some process holds the lock of the trial."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Two trials on one folder would mix their rows."""
     _make(folder)
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,9 +175,15 @@ def _launch(config: dict[str, Any], folder: Path) -> int:
         "algoperf_pt.rank",
         str(folder),
     ]
-    environment = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _count(devices))))
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    environment = {k: v for k, v in os.environ.items() if k not in RANK_VARIABLES}
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // _count(devices))))
+    me = os.getpid()
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: die_with(me, signal.SIGTERM),  # there are no threads in this process
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: process.terminate())
     code = process.wait()

@@ -55,9 +55,10 @@ class Records:
             return
         event = {"time": round(time.time(), 3), "kind": kind, **content}
         text = json.dumps(event, sort_keys=True)
-        self._hash = hashlib.sha256((self._hash + text).encode()).hexdigest()
-        line = json.dumps({**event, "hash": self._hash}, sort_keys=True)
+        running = hashlib.sha256((self._hash + text).encode()).hexdigest()
+        line = json.dumps({**event, "hash": running}, sort_keys=True)
         self._write(EVENTS, line + "\n")
+        self._hash = running
 
     def write_json(self, name: str, content: Any) -> None:
         """A whole JSON file, atomically."""
@@ -111,8 +112,16 @@ class Records:
         write_atomically(self.folder / name, text)
 
     def _write(self, name: str, text: str) -> None:
-        with (self.folder / name).open("a", newline="") as file:
-            file.write(text)
+        """Append all of `text` or, on a full disk, nothing."""
+        path, content = self.folder / name, text.encode()
+        with path.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                while content:
+                    content = content[file.write(content) :]
+            except OSError:
+                os.truncate(path, size)
+                raise
 
 
 def verify_events(path: Path) -> int:

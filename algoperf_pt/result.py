@@ -11,6 +11,8 @@ from typing import Any
 from algoperf_pt.status import EXIT_CODES, FINAL, Status
 
 RESULT = "result.json"
+_RESERVE = ".reserve"
+_ROOM = 1 << 17  # bytes; result.json and a line of the event log need less
 
 
 def write_result(folder: Path, result: dict[str, Any]) -> bool:
@@ -44,6 +46,17 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 def fail(folder: Path, status: Status, message: str, rank: int) -> None:
     """Record a failure, unless another process was first."""
     write_result(folder, {"status": status.value, "message": message, "rank": rank})
+
+
+def keep_room(folder: Path) -> None:
+    """Set a little of the disk aside, so that a trial can say that the disk is full."""
+    with (folder / _RESERVE).open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, _ROOM)
+
+
+def free_room(folder: Path) -> None:
+    """Give back what `keep_room` has set aside."""
+    (folder / _RESERVE).unlink(missing_ok=True)
 
 
 def exit_code_of(folder: Path, otherwise: Status) -> int:

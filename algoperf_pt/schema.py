@@ -130,7 +130,9 @@ class Trainer:
     threads: int | None = None  # CPU threads per process; null: cores / processes
     compile: bool = True  # allow what workload.compile says
     tf32: bool = False  # TF32 products on GPUs; the rules up to 0.6 say float32
-    hang_timeout: float = 1800.0  # s without a step before a trial counts as hung
+    hang_steps: float = 20.0  # a trial hangs when it is silent for so many median steps, but
+    hang_floor: float = 300.0  # s: never before so many, and
+    hang_timeout: float = 1800.0  # s: always after so many
     eval_timeout: float = 7200.0  # s that one evaluation, or the set-up, may take
 
 

@@ -18,6 +18,7 @@ class Status(str, Enum):
     DATA_ERROR = "data_error"
     SUBMISSION_ERROR = "submission_error"  # the submission raised, or broke its contract
     INTEGRITY = "integrity_error"  # something that the harness owns was changed, or does not add up
+    DISK_FULL = "disk_full"  # the experiment folder has no room left
     USER_STOP = "user_stop"  # Ctrl-C or SIGTERM; a checkpoint was written
     CONFIG_ERROR = "config_error"  # nothing was started
     ERROR = "error"  # a fault of the harness itself
@@ -38,6 +39,7 @@ EXIT_CODES: dict[Status, int] = {
     Status.DATA_ERROR: 24,
     Status.SUBMISSION_ERROR: 25,
     Status.INTEGRITY: 26,
+    Status.DISK_FULL: 27,
     Status.USER_STOP: 130,
 }
 

@@ -2,10 +2,12 @@
 supervised fork.
 """
 
+import errno
 import faulthandler
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from algoperf_pt.errors import (
 )
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
-from algoperf_pt.result import exit_code_of, fail, write_result
+from algoperf_pt.result import exit_code_of, fail, free_room, keep_room, write_result
 from algoperf_pt.status import EXIT_CODES, FINAL, Status
 from algoperf_pt.summary import print_summary
 from algoperf_pt.trial import Trial
@@ -36,6 +38,7 @@ _SUBMISSION_CALLS = (
     "resume_training",
     "_checked_batch_size",
 )
+_SAME_REQUEST = 1.0  # s
 _LOST_PEER = ("connection closed", "connection reset", "broken pipe", "nccl", "peer", "timed out")
 
 
@@ -46,6 +49,8 @@ def run(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> int:
     trial: Trial | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if rank == 0:
+            keep_room(folder)
         with stacks.open("w") as file:
             faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
             trial, clock = assemble(config, folder, heartbeat)
@@ -54,6 +59,7 @@ def run(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> int:
             status = _finish(trial, clock, folder)
             faulthandler.unregister(signal.SIGUSR1)
         stacks.unlink()
+        free_room(folder)
     except BaseException as error:
         return _failed(error, trial, folder, rank)
     if dist.is_initialized():
@@ -127,12 +133,18 @@ def _status(trial: Trial, clock: Any) -> Status:
 
 
 def _stop_on_signals(trial: Trial) -> None:
-    """The first signal ends the trial at the next step, with a checkpoint; the second at once."""
+    """The first signal ends the trial at the next step, with a checkpoint; the second at once.
+
+    A cluster signals each process of a trial, and the first passes it on: what comes within a
+    second is the same request.
+    """
+    asked_at = 0.0
 
     def stop(number: int, _: object) -> None:
-        if trial.user_stop:
+        nonlocal asked_at
+        if trial.user_stop and time.monotonic() - asked_at > _SAME_REQUEST:
             raise KeyboardInterrupt
-        trial.user_stop = True
+        trial.user_stop, asked_at = True, asked_at or time.monotonic()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -144,10 +156,15 @@ def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) 
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
     else:
         traceback.print_exception(error)
-    fail(folder, status, f"{type(error).__name__}: {error}", rank)
-    if trial is not None:
-        trial.records.event("failed", {"status": status.value, "message": str(error), "rank": rank})
     print(f"status: {status.value}", file=sys.stderr, flush=True)
+    free_room(folder)
+    try:
+        fail(folder, status, f"{type(error).__name__}: {error}", rank)
+        if trial is not None:
+            what = {"status": status.value, "message": str(error), "rank": rank}
+            trial.records.event("failed", what)
+    except OSError as second:
+        print(f"the status cannot be written: {second}", file=sys.stderr, flush=True)
     return exit_code_of(folder, status)
 
 
@@ -163,6 +180,8 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
     for kind, status in by_class.items():
         if isinstance(error, kind):
             return status
+    if _disk_is_full(error):
+        return Status.DISK_FULL
     text = str(error).lower()
     if "dataloader worker" in text:  # torch raises this wherever the program happens to be
         return Status.DATA_ERROR
@@ -177,3 +196,12 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
         return Status.RANK_LOST
     frames = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
     return Status.SUBMISSION_ERROR if frames & set(_SUBMISSION_CALLS) else Status.ERROR
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """torch.save wraps the system's error in one of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

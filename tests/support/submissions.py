@@ -88,8 +88,14 @@ class Done(OptimizerSubmission):
 
 
 class Hang(OptimizerSubmission):
+    """Stops at a step, on one rank."""
+
+    def __init__(self, at=5, rank=0, **kwargs):
+        super().__init__(**kwargs)
+        self.at, self.rank = at, rank
+
     def step(self, workload, batch):
-        if workload.step == 5:
+        if workload.step == self.at and workload.rank == self.rank:
             time.sleep(600)
         return super().step(workload, batch)
 

@@ -111,6 +111,25 @@ def test_a_hanging_trial_is_named_and_its_stacks_are_kept(data, tmp_path):
     assert "step" in (folder / "stacks_rank_0.txt").read_text()
 
 
+def test_a_trial_hangs_long_before_the_upper_bound_when_its_steps_are_short(data, tmp_path):
+    """Its steps take milliseconds: two seconds of silence are more than enough."""
+    done = run_command(data, tmp_path, *submission("Hang", at=30), "trainer.hang_floor=2")
+    assert done.returncode == 22, done.stderr
+    found = result(tmp_path / FOLDER)
+    assert found["status"] == "hung" and "no step for 2 s (a step takes 0.0" in found["message"]
+
+
+@pytest.mark.ddp
+def test_when_a_rank_hangs_the_stacks_of_all_ranks_are_kept(data, tmp_path):
+    hang = submission("Hang", at=30, rank=1)
+    done = run_command(data, tmp_path, *hang, "trainer.hang_floor=3", "trainer.devices=2")
+    assert done.returncode == 22, done.stderr
+    folder = tmp_path / FOLDER
+    stacks = [(folder / f"stacks_rank_{rank}.txt").read_text() for rank in (0, 1)]
+    assert "in step" in stacks[1] and "submissions.py" in stacks[1]
+    assert "most recent call first" in stacks[0] and result(folder)["status"] == "hung"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_user_stop_saves_and_goes_on(data, tmp_path, number):
     arguments = [*submission("Slow"), "eval_every_steps=50", "max_steps=150"]
@@ -130,6 +149,20 @@ def test_user_stop_saves_and_goes_on(data, tmp_path, number):
     code, _ = run_inside(data, tmp_path, *arguments)
     assert code == 11 and result(folder)["step"] == 150
     assert (folder / "result_0.json").exists()
+
+
+def test_a_cluster_signals_every_process_of_a_trial(data, tmp_path):
+    """The supervisor passes on what the trial itself got, too: it is one request."""
+    arguments = [*submission("Slow"), "eval_every_steps=50", "max_steps=500"]
+    process = subprocess.Popen(
+        command(data, tmp_path, *arguments), env=environment(), start_new_session=True
+    )
+    folder = tmp_path / FOLDER
+    wait_for(folder / "measurements.csv", process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(20) == 130
+    stopped_at = result(folder)["step"]
+    assert (folder / f"checkpoint_{stopped_at}").is_dir()  # not only the one of an evaluation
 
 
 def test_the_ledger_is_written_and_adds_up(data, tmp_path):

@@ -8,16 +8,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"algoperf_pt", "timing", "workloads", "optimizers", "scoring", "scripts", "tests", "conf"}
+OURS |= {"hydra_plugins"}
 MAY_IMPORT = {
     "scoring": set(),
     "algoperf_pt": set(),
     "timing": {"algoperf_pt"},
     "workloads": {"algoperf_pt"},
     "optimizers": {"algoperf_pt"},
+    "hydra_plugins": {"algoperf_pt"},
 }
 SHARED = {"image_classification", "initialisers", "text", "speech", "imagenet", "librispeech"}
 LIGHT = ("cli", "config", "config_checks", "driver", "errors", "heartbeat", "help", "instantiate")
-LIGHT += ("records", "result", "schema", "seeds", "slurm", "spec", "status", "summary", "supervise")
+LIGHT += ("cores", "orphans", "records", "result", "schema", "seeds", "slurm", "spec", "status", "summary", "supervise")
 PYTHON = [
     p for p in ROOT.rglob("*.py") if not {".venv", "build", "demo"} & set(p.relative_to(ROOT).parts)
 ]
@@ -58,8 +60,11 @@ def test_a_forbidden_import_would_be_found(tmp_path):
 
 
 def test_the_driver_needs_no_torch():
-    for name in LIGHT:
-        for module in imports(ROOT / "algoperf_pt" / f"{name}.py", top_level_only=True):
+    paths = [ROOT / "algoperf_pt" / f"{name}.py" for name in LIGHT]
+    for folder in ("algoperf_pt/sweep", "hydra_plugins"):
+        paths += (ROOT / folder).rglob("*.py")
+    for name in paths:
+        for module in imports(name, top_level_only=True):
             assert module.split(".")[0] not in {"torch", "lightning", "numpy", "matplotlib"}, (
                 name,
                 module,

@@ -19,7 +19,8 @@ MAY_IMPORT = {
 }
 SHARED = {"image_classification", "initialisers", "text", "speech", "imagenet", "librispeech"}
 LIGHT = ("cli", "config", "config_checks", "driver", "errors", "heartbeat", "help", "instantiate")
-LIGHT += ("cores", "orphans", "records", "result", "schema", "seeds", "slurm", "spec", "status", "summary", "supervise")
+LIGHT += ("cores", "orphans", "records", "result", "schema", "seeds", "slurm", "spec", "status")
+LIGHT += ("summary", "supervise")
 PYTHON = [
     p for p in ROOT.rglob("*.py") if not {".venv", "build", "demo"} & set(p.relative_to(ROOT).parts)
 ]

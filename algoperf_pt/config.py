@@ -18,6 +18,7 @@ from algoperf_pt.config_checks import check
 from algoperf_pt.errors import ConfigError
 from algoperf_pt.reference.point import settle
 from algoperf_pt.seeds import trial_seed
+from algoperf_pt.tuning.taking import take_point
 
 Config = dict[str, Any]
 
@@ -77,17 +78,20 @@ def search_path(config_dir: str | None) -> list[str]:
 
 def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> Config:
     """Resolve, fill in what follows from the rest, and check what types cannot say."""
+    point = take_point(node, overrides)
     plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     config: Config = plain
     _refuse_added_keys(config)
     config["submission"]["read"] = _interpolated_hparams(node)
+    config["submission"]["point"] = point
     if config["seed"] is None:
-        config["seed"] = trial_seed(0, config["study"], config["trial"])
+        config["seed"] = trial_seed(config["base_seed"], config["study"], config["trial"])
     config["submission"]["given"] = sorted(_typed_arguments(overrides))
     config["experiment_dir"] = str(Path(config["experiment_dir"]).expanduser().resolve())
     config["data"]["dir"] = str(Path(config["data"]["dir"]).expanduser().resolve())
     settle(config)
     check(config, needs_data)
+    _refuse_unread(config["submission"])
     targets, name = config["targets"], config["workload"]["name"]
     targets["workloads"] = {
         name: targets["workloads"][name]
@@ -109,6 +113,25 @@ def _interpolated_hparams(node: DictConfig) -> list[str]:
     """Hyperparameters that the submission's YAML uses: `${submission.hparams.NAME}`."""
     raw = json.dumps(OmegaConf.to_container(node.submission, resolve=False))
     return sorted(set(re.findall(r"submission\.hparams\.(\w+)", raw)))
+
+
+def _refuse_unread(submission: Config) -> None:
+    """Hyperparameters that a submission without code of its own cannot read: no part names them."""
+    unread = [name for name in submission["hparams"] if name not in submission["read"]]
+    if not unread or submission["_target_"] != schema.Submission._target_:
+        return
+    name, where = unread[0], "submission.hparams"
+    if name in submission["point"]["typed"]:
+        where = f"command line: +{where}.{name}=..."
+    elif submission["point"]["from"] != "hparams":
+        where = f"submission.{submission['point']['from']}"
+    raise ConfigError(
+        f"nothing reads the hyperparameter {name!r}",
+        expected=f"${{submission.hparams.{name}}} somewhere in the submission's YAML",
+        where=where,
+        fix=f"use it, or take it out of hparams and space (here: ~submission.hparams.{name}): "
+        "tuning it would change nothing",
+    )
 
 
 def _typed_arguments(overrides: list[str]) -> set[str]:

@@ -60,6 +60,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "study": _whole(0),
     "trial": _whole(1),
     "seed": ((lambda v: 0 <= v < 2**63), "a whole number from 0 to 2^63 - 1"),
+    "base_seed": ((lambda v: 0 <= v < 2**32), "a whole number from 0 to 2^32 - 1"),
     "max_steps": _whole(1),
     "eval_every_steps": _whole(1),
     "keep_checkpoints": _whole(2),

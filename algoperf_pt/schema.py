@@ -60,7 +60,7 @@ class Submission:
     label_smoothing: float | None = None
     dropout_rate: Any = None  # a rate, or {_target_: step -> rate}
     stop_factor: float | None = None  # share of the step hint after which the trial ends
-    space: Any = None  # ranges by name; with `path` also a JSON file of them or of points
+    space: Any = None  # ranges by name, or a JSON or YAML file of them or of points
     points: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)  # arguments of a class of your own
     path: str | None = None  # file of a submission that was written for AlgoPerf's harness
@@ -170,7 +170,8 @@ class Config:
     clock: dict[str, Any] = field(default_factory=dict)
     study: int = 0
     trial: int = 1
-    seed: int | None = None  # null: from (study, trial)
+    seed: int | None = None  # null: from (base_seed, study, trial)
+    base_seed: int = 0  # of all trials of a benchmark: their seeds, who takes which point
     max_steps: int | None = None
     eval_every_steps: int | None = None
     keep_checkpoints: int = 2

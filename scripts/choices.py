@@ -28,11 +28,13 @@ def tiny_workloads() -> list[str]:
 
 
 def command(workload: str, submission: str) -> list[str]:
-    """Overrides of a trial, with the rule set that the submission is for."""
+    """Overrides of a trial at the submission's default point, with the rule set that it is for."""
     path = CONF / "submission" / f"{submission}.yaml"
-    tuning = _node(path.parent, submission).get("tuning") if path.exists() else None
-    rules = ["ruleset=self_tuning"] if tuning == "self" else []
-    return [f"workload={workload}", f"submission={submission}", *rules]
+    node = _node(path.parent, submission) if path.exists() else {}
+    rules = ["ruleset=self_tuning"] if node.get("tuning") == "self" else []
+    drawn = node.get("space") and not node.get("points")  # and not the default point
+    point = ["submission.space=null"] if drawn else []
+    return [f"workload={workload}", f"submission={submission}", *point, *rules]
 
 
 def _workloads() -> dict[str, Any]:

@@ -158,7 +158,9 @@ def composed(
     name: str, hparams: Mapping[str, Any] | None = None, overrides: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """The checked configuration of a submission, at its own or at another point."""
-    point = [f"submission.hparams.{key}={value!r}" for key, value in (hparams or {}).items()]
+    own: Any = OmegaConf.to_container(node(name).get("hparams", OmegaConf.create()))
+    values = {**own, **(hparams or {})}.items()
+    point = [f"submission.hparams.{key}={value!r}" for key, value in values if value != "???"]
     command = ["workload=digits", f"submission={name}", *point, *overrides]
     if node(name).tuning == "self":
         command.append("ruleset=self_tuning")

@@ -56,6 +56,7 @@ def seen(monkeypatch):
 def test_groups_and_others_are_trained_by_their_own_settings(data, tmp_path, seen):
     """Weights by SGD, biases by AdamW at another rate; then biases in a group of their own."""
     sgd = ("submission=custom", "submission.optimizer._target_=torch.optim.SGD", "max_steps=3")
+    sgd += ("submission.hparams.learning_rate=0.001",)
     other = "{where:%s,optimizer:{_target_:torch.optim.AdamW,lr:0.5}}" % BIASES
     run_inside(data, tmp_path / "others", *sgd, f"submission.others=[{other}]")
     main, biases = seen[-1]

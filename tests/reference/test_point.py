@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from algoperf_pt.errors import ConfigError
+from algoperf_pt.tuning.points import points
+from algoperf_pt.tuning.space import parse_space
 from tests.reference.helpers import write
 from tests.support.runs import ROOT, compose
 
@@ -34,12 +36,15 @@ def test_a_list_gives_each_trial_its_point(settle):
         settle(LIST, "trial=3")
 
 
-def test_single_values_are_the_point_and_typed_ones_win(settle):
+def test_ranges_give_each_trial_a_point_and_typed_values_win(settle):
     space = {"lr": {"min": 1e-4, "max": 1e-2, "scaling": "log"}, "beta": {"feasible_points": [0.9]}}
-    with pytest.raises(ConfigError, match=r"leaves a choice: lr(.|\n)*\+submission.hparams.lr="):
-        settle(space)
+    drawn = points(parse_space(space, "here"), 15, seed=0)
+    first, last = settle(space), settle(space, "study=2", "trial=5")
+    assert (first["hparams"], last["hparams"]) == (drawn[0], drawn[14])
+    assert first["space"] == space and first["points"] is None
     typed = settle(space, "+submission.hparams.lr=0.005")
-    assert typed["hparams"] == {"lr": 0.005, "beta": 0.9} and typed["space"] == space
+    assert typed["hparams"] == {"lr": 0.005, "beta": 0.9}
+    assert typed["point"] == {"from": "space", "typed": ["lr"]}
     assert settle(LIST, "+submission.hparams.lr=3.0")["hparams"] == {"lr": 3.0, "beta": 0.9}
     with pytest.raises(ConfigError, match="submission.hparams.rho: the search space has no such"):
         settle(LIST, "+submission.hparams.rho=0.1")
@@ -49,9 +54,9 @@ def test_single_values_are_the_point_and_typed_ones_win(settle):
     "space, message",
     [
         ("{", "is no JSON"),
-        ("[]", "holds no search space"),
-        ("[3]", "holds no search space"),
-        ({"lr": {"feasible_points": 0.9}}, "lr is {'feasible_points': 0.9}"),
+        ("[]", r"cannot be \[\]"),
+        ("[3]", "point 1 is 3"),
+        ({"lr": {"feasible_points": 0.9}}, "lr.feasible_points is 0.9"),
         ({"lr": 0.1}, "lr is 0.1"),
         ([{"not a name": 1}], "cannot be an attribute"),
     ],
@@ -69,7 +74,7 @@ def test_files_that_are_not_there(data, tmp_path):
         compose(data, tmp_path, "submission=algoperf", "submission.path=no/submission.py")
     with pytest.raises(ConfigError, match="submission.path has no value"):
         compose(data, tmp_path, "submission=algoperf")
-    with pytest.raises(ConfigError, match="submission.space=a.json is a file"):
+    with pytest.raises(ConfigError, match="submission.space: there is no file a.json"):
         compose(data, tmp_path, "submission.space=a.json")
 
 

@@ -59,3 +59,4 @@ def test_what_can_be_run_as_it_is():
     assert "wmt" in scored_workloads() and "wmt_post_ln" not in scored_workloads()
     assert command("wmt", "nadamw_self")[-1] == "ruleset=self_tuning"
     assert command("wmt", "nadamw") == ["workload=wmt", "submission=nadamw"]
+    assert command("wmt", "adamw")[-1] == "submission.space=null"  # the default point

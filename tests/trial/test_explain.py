@@ -140,6 +140,7 @@ def test_groups_others_dropout_and_end(monkeypatch, tmp_path):
         f"submission.groups=[{{where: {where}, weight_decay: 0.5}}]",
         "submission.dropout_rate={_target_: optimizers.dropout.LinearDropout, first: 0, last: 0.5}",
         "submission.stop_factor=0.5",
+        "~submission.hparams.dropout_rate",
     )
     explain.explain(list(words), png=tmp_path / "x.png")
     path, title, hint, factors, dropout, end = drawn["args"]
@@ -167,6 +168,7 @@ def test_a_rule_that_needs_values_gets_some(monkeypatch):
 
 def test_optimizers_of_other_classes_are_found():
     words = ("submission._target_=tests.support.submissions.Sam", "+submission.hparams.rho=0.1")
+    words += ("submission.hparams.learning_rate=1e-3",)
     found = custom("torch.optim.SGD", *words)
     assert found.settings["batch size"] == 64
     assert [(t.optimizer, t.lr, t.state) for t in found.tensors] == [(0, 1e-3, 0)] * 4

@@ -22,7 +22,8 @@ from scoring.pictures.style import (
     plain_numbers,
     short,
 )
-from scoring.report.board import Board, Workload
+from scoring.report.board import Board
+from scoring.rules.model import Workload
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def curves_picture(board: Board, workload: Workload, curves: Mapping[str, Curve]
         if board.timed:
             _budget(below, workload.budget / unit)
             above.axvline(workload.budget / unit, color=DARK, linewidth=0.9, linestyle=(0, (1, 2)))
-        above.set_ylabel(workload.metric)
+        above.set_ylabel(workload.column)
         below.set_ylabel("distance to the target")
         below.set_xlabel(label)
         lines = {str(line.get_label()): line for line in above.lines}

@@ -9,24 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.rules.model import Workload
+
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is asked on a workload: `metric` is a column; `budget` has the rules' factor, in s."""
-
-    name: str
-    metric: str
-    goal: str
-    target: float
-    budget: float
-    base: str = ""
-
-    @property
-    def held_out(self) -> bool:
-        """A variant that decides whether its base counts."""
-        return bool(self.base)
 
 
 @dataclass(frozen=True)

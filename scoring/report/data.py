@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from scoring.pictures.style import looks
-from scoring.report.board import Board, Workload
+from scoring.report.board import Board
 from scoring.report.marks import MARKS, mark_of, sentence
 from scoring.report.runs import Run
 from scoring.report.trials_data import curves, trials
+from scoring.rules.model import Workload
 
 CSS_DASHES = ("", "6 3", "1.5 2", "7 2.5 1.5 2.5")  # the patterns of the pictures, in pixels
 
@@ -88,7 +89,7 @@ def _submission(board: Board, s: int) -> dict[str, Any]:
 def _workload(workload: Workload) -> dict[str, Any]:
     return {
         "name": workload.name,
-        "metric": workload.metric,
+        "metric": workload.column,
         "goal": workload.goal,
         "target": workload.target,
         "budget": workload.budget,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from scoring.errors import LogsError
+from scoring.logs.trial import Logs, Trial
 from scoring.pictures.medians import Curve, Points, median_curve, one_per_study
-from scoring.report.board import Board, Workload
+from scoring.report.board import Board
+from scoring.rules.model import Workload
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,37 @@ class Run:
     framework: str = ""
     status: str = ""
     hparams: Mapping[str, object] = field(default_factory=dict)
+
+
+def runs_of(logs: Logs, board: Board) -> tuple[list[Run], list[tuple[str, str, str]]]:
+    """The trials on the board's workloads, and a finding (kind, place, text) for each file beside
+    them that cannot be read: its trial is shown without what the file would have said.
+    """
+    workloads = {workload.name: workload for workload in board.workloads}
+    runs, findings = [], []
+    for trial in logs.trials:
+        if trial.workload not in workloads or trial.submission not in board.submissions:
+            continue
+        try:
+            status, hparams = trial.status(), trial.hparams()
+        except LogsError as error:
+            findings.append(("unreadable", str(trial.folder), str(error)))
+            status, hparams = "", {}
+        points = _points(trial, workloads[trial.workload], board.timed)
+        named = (trial.submission, trial.workload, trial.number, points, trial.framework)
+        runs.append(Run(*named, status, hparams))
+    return runs, findings
+
+
+def _points(trial: Trial, workload: Workload, timed: bool) -> Points:
+    x = trial.clock if timed else trial.steps
+    y = trial.columns.get(workload.column)
+    if y is None or len(y) != len(x):
+        return Points(trial.study, np.empty(0), np.empty(0))
+    if (np.diff(x) < 0).any():  # noted among the findings; a line needs an order all the same
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    return Points(trial.study, x, y)
 
 
 def curves_of(board: Board, runs: Sequence[Run], workload: Workload) -> dict[str, Curve]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from scoring.pictures.medians import Curve, Floats
-from scoring.report.board import Board, Workload
+from scoring.report.board import Board
 from scoring.report.runs import Run, curves_of
 from scoring.report.thin import on_grid, rounded, thinned
+from scoring.rules.model import Workload
 
 DIGITS = 5  # of a metric
 LONGEST = 200  # characters of a hyperparameter that is no number

@@ -6,8 +6,9 @@ exclusion are there.
 import numpy as np
 
 from scoring.pictures.medians import Points
-from scoring.report.board import Board, Workload
+from scoring.report.board import Board
 from scoring.report.runs import Run
+from scoring.rules.model import Workload
 
 INF, NAN = float("inf"), float("nan")
 NAMES = ("quick", "slow_one", "no_logs")

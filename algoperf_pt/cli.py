@@ -5,21 +5,20 @@ trial.
 import sys
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from algoperf_pt import schema
-from algoperf_pt.config import compose_config, finish, register_resolvers
-from algoperf_pt.driver import run_apart, run_here
-from algoperf_pt.errors import AlgoperfError
+from algoperf_pt.config import compose_config, register_resolvers
+from algoperf_pt.driver import run_here
+from algoperf_pt.errors import AlgoperfError, ConfigError
 from algoperf_pt.help import HELP_FLAGS, print_help
 from algoperf_pt.instantiate import find_own_modules
 from algoperf_pt.status import EXIT_CODES, Status
 
-# What Hydra itself answers: multirun, and looking at the configuration.
+_MANY = ("-m", "--multirun", "--dry-run")
+_DRY_RUN = "hydra.sweeper.dry_run=true"
+# What Hydra itself answers: looking at the configuration.
 _HYDRA_FLAGS = (
-    "-m",
-    "--multirun",
     "--cfg",
     "-c",
     "--info",
@@ -43,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
         return
     try:
         overrides, config_dir = _split(arguments)
+        if set(arguments) & set(_MANY):
+            sys.exit(_many(overrides, config_dir))
+        _refuse_benchmark(overrides)
         sys.exit(run_here(compose_config(overrides, config_dir)))
     except AlgoperfError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -72,17 +74,33 @@ def _value_of(flag: str, arguments: list[str]) -> str | None:
     return None
 
 
+def _many(words: list[str], config_dir: str | None) -> int:
+    """Studies of trials, each in a process of its own."""
+    from algoperf_pt.sweep.start import multirun  # a single trial does not wait for it
+
+    dry = [_DRY_RUN] if "--dry-run" in words else []
+    return multirun([word for word in words if word not in _MANY] + dry, config_dir)
+
+
+def _refuse_benchmark(words: list[str]) -> None:
+    typed = next((word for word in words if word.startswith("benchmark=")), None)
+    if typed is not None:
+        raise ConfigError(
+            f"{typed} is a list of workloads",
+            expected="one workload=..., or -m",
+            where="command line",
+            fix=f"algoperf-train -m {typed} ...",
+        )
+
+
 def _hydra(arguments: list[str]) -> None:
-    """Hydra's own application: under -m each job is a fresh process (a trial never shares one with
-    another).
-    """
+    """Hydra's own application, which only shows the configuration."""
     schema.register()
     register_resolvers()
     sys.argv[1:] = arguments
 
     @hydra.main(config_path="pkg://conf", config_name="train", version_base="1.3")
-    def job(node: DictConfig) -> int:
-        overrides = HydraConfig.get().overrides.task
-        return run_apart(finish(node, list(overrides)))
+    def job(node: DictConfig) -> None:
+        """Never called: the flags that lead here only look."""
 
     job()

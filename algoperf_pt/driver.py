@@ -62,14 +62,6 @@ def _run_under_launcher(config: dict[str, Any], folder: Path, rank: int) -> int:
         return run_rank(config, folder, rank)
 
 
-def run_apart(config: dict[str, Any]) -> int:
-    """Run a trial in a process of its own (multirun): nothing is left behind for the next one."""
-    child = os.fork()
-    if child == 0:
-        os._exit(run_here(config))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def run_rank(config: dict[str, Any], folder: Path, rank: int) -> int:
     """One rank, in a supervised fork; the folder is open."""
 

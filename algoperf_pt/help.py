@@ -13,6 +13,7 @@ algoperf-train (python train.py): train a workload with a submission until its v
   python train.py workload=digits submission.optimizer._target_=my_package.MyOptimizer
   torchrun --nproc-per-node=8 train.py workload=mnist          (or: trainer=ddp)
   python train.py --config-dir my_conf workload=mnist submission=mine
+  python train.py -m workload=wmt,ogbg submission=nadamw --dry-run   (all studies and trials)
 
 Groups (choose with group=choice):
 """
@@ -21,7 +22,8 @@ Frequent keys: study, trial, seed, max_steps, eval_every_steps, experiment_dir, 
 trainer.devices, display.
 python -m algoperf_pt.explain shows what a submission does to each tensor, and its schedule;
 python -m algoperf_pt.new writes a folder for an optimizer or a workload of your own.
---cfg job shows the composed configuration; -m runs several choices, each in its own process.
+--cfg job shows the composed configuration; -m runs the studies and trials of the rule set, each
+trial in its own process (hydra/launcher=local | slurm); --dry-run shows what it would do.
 Exit codes: 0 target reached; 2 configuration error; 10 budget; 11 step limit; 13 diverged;
 the others: docs/experiment_folder.md."""
 

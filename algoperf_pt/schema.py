@@ -109,8 +109,17 @@ class Targets:
     hardware: dict[str, Any] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     rulesets: dict[str, RulesetNumbers] = field(default_factory=dict)
-    qualification: list[str] = field(default_factory=list)
+    full: list[str] = field(default_factory=list)  # the scored workloads
+    qualification: list[str] = field(default_factory=list)  # the cheap subset of them
     workloads: dict[str, Target] = field(default_factory=dict)
+
+
+@dataclass
+class Benchmark:
+    """conf/benchmark/<name>.yaml: what `-m benchmark=<name>` runs."""
+
+    name: str = MISSING
+    workloads: list[str] = MISSING
 
 
 @dataclass

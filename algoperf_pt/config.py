@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,8 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
         else first_lines[-1]
     )
     if isinstance(root, MissingMandatoryValue):
-        return ConfigError(f"{key} has no value", where=where, fix=f"give it one: {key}=...")
+        fix = _heirs(overrides) or f"give it one: {key}=..."
+        return ConfigError(f"{key} has no value", where=where, fix=fix)
     if isinstance(root, OmegaConfBaseException) and near:
         fix = f"did you mean {near[0]!r}?"
     elif "not in struct" in problem or "Could not override" in first_lines[0]:
@@ -222,6 +224,21 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
     return ConfigError(
         f"{key or 'configuration'}: {problem}", expected=expected, where=where, fix=fix
     )
+
+
+def _heirs(overrides: list[str]) -> str:
+    """Which submissions build on the chosen one and give it the values that it lacks?"""
+    typed = dict(o.split("=", 1) for o in overrides if "=" in o)
+    base, workload = f"/submission/{typed.get('submission')}@_here_", typed.get("workload")
+    folder = Path(str(files("conf")), "submission")
+    heirs = sorted(path for path in folder.glob("*/*.yaml") if base in path.read_text())
+    if not heirs:
+        return ""
+    group = heirs[0].parent.name
+    if (folder / group / f"{workload}.yaml").exists():
+        return f"use submission={group}/{workload}, which has this workload's point"
+    example = f"{group}/{heirs[0].stem}"
+    return f"use submission={group}/WORKLOAD, such as {example}, or type every hyperparameter"
 
 
 def _siblings(root: BaseException) -> list[str]:

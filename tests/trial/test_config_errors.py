@@ -41,6 +41,8 @@ from tests.support.runs import ROOT, command, environment
             ["data.dir", "/nowhere/digits/index.json", "algoperf-prepare digits"],
         ),
         (["submission=custom"], ["submission.optimizer._target_", "has no value"]),
+        (["submission=target_nadamw"], ["no value", "submission=target/WORKLOAD, such as target/"]),
+        (["submission=target_nadamw", "workload=wmt"], ["use submission=target/wmt, "]),
         (["keep_checkpoints=1"], ["keep_checkpoints", "at least 2"]),
         (["seed=-5"], ["seed", "-5"]),
     ],

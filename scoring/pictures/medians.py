@@ -20,14 +20,20 @@ POINTS = 60  # of a median curve
 
 @dataclass(frozen=True)
 class Points:
-    """The evaluations of a trial: `x` on the clock (seconds or steps) [N], `y` the metric [N]."""
+    """The evaluations of a trial: `x` on the clock (seconds or steps) [N], `y` the metric [N].
+
+    A void trial is drawn, but its times do not count.
+    """
 
     study: str
     x: Floats
     y: Floats
+    void: bool = False
 
     def first_hit(self, target: float, goal: str) -> float:
         """Where the target is first reached; inf if never.  NaN reaches nothing."""
+        if self.void:
+            return float("inf")
         hit = self.y <= target if goal == "min" else self.y >= target
         return float(self.x[int(hit.argmax())]) if hit.any() else float("inf")
 

@@ -43,7 +43,7 @@ def runs_of(logs: Logs, board: Board) -> tuple[list[Run], list[tuple[str, str, s
             status, hparams = "", {}
         points = _points(trial, workloads[trial.workload], board.timed)
         named = (trial.submission, trial.workload, trial.number, points, trial.framework)
-        runs.append(Run(*named, status, hparams))
+        runs.append(Run(*named, trial.void or status, hparams))
     return runs, findings
 
 
@@ -51,11 +51,11 @@ def _points(trial: Trial, workload: Workload, timed: bool) -> Points:
     x = trial.clock if timed else trial.steps
     y = trial.columns.get(workload.column)
     if y is None or len(y) != len(x):
-        return Points(trial.study, np.empty(0), np.empty(0))
+        return Points(trial.study, np.empty(0), np.empty(0), bool(trial.void))
     if (np.diff(x) < 0).any():  # noted among the findings; a line needs an order all the same
         order = np.argsort(x, kind="stable")
         x, y = x[order], y[order]
-    return Points(trial.study, x, y)
+    return Points(trial.study, x, y, bool(trial.void))
 
 
 def curves_of(board: Board, runs: Sequence[Run], workload: Workload) -> dict[str, Curve]:

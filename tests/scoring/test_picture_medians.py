@@ -47,3 +47,10 @@ def test_a_curve_ends_where_its_median_reaches_the_target():
     assert curve.median[part][-1] >= 5.0
     assert (curve.median[part][:-1] < 5.0).all()
     assert curve.until_target(11.0, "max").stop == len(curve.x)
+
+
+def test_a_void_trial_reaches_nothing_and_stands_behind_one_that_does():
+    void = Points("s", np.array([1.0]), np.array([0.0]), void=True)
+    sound = points("s", [9], [0.0])
+    assert void.first_hit(1.0, "min") == np.inf
+    assert one_per_study([void, sound], 1.0, "min") == [sound]

@@ -80,12 +80,7 @@ function leaderboard() {
     D.findings.length
       ? h("p", {}, link(D.findings.length + " findings about the logs", "findings"))
       : null,
-    h("h2", {}, "Rules"),
-    h(
-      "dl",
-      {},
-      D.rules.map((pair) => [h("dt", {}, pair[0]), h("dd", {}, pair[1])]),
-    ),
+    D.rules.length ? [h("h2", {}, "Rules"), definitions(D.rules)] : null,
   ];
 }
 

@@ -36,7 +36,11 @@ function sortable(rows, columns, caption) {
       const head = h(
         "th",
         { class: classes(column), scope: "col", "aria-sort": column.order },
-        h("button", { type: "button", click: press }, breakable(column.title)),
+        h(
+          "button",
+          { type: "button", click: press },
+          column.title.length > 26 ? breakable(column.title) : column.title,
+        ),
       );
       return head;
     });

@@ -121,12 +121,15 @@ function trial(name, on, study, number, framework) {
 
 function findings() {
   const rows = D.findings.map((f) => ({ kind: f[0], where: f[1], text: f[2] }));
+  const kinds = [...new Set(rows.map((row) => row.kind))];
+  const counts = kinds.map((kind) => rows.filter((row) => row.kind === kind).length + " " + kind);
   return [
     h("h1", {}, "Findings about the logs"),
+    h("p", { class: "note" }, counts.join(", ")),
     sortable(rows, [
       { title: "Kind", key: "kind" },
-      { title: "Finding", key: "text" },
-      { title: "Where", key: "where" },
+      { title: "Finding", key: "text", cell: (row) => h("td", { class: "long" }, row.text) },
+      { title: "Where", key: "where", cell: (row) => h("td", { class: "long" }, row.where) },
     ]),
   ];
 }

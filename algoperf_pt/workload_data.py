@@ -6,7 +6,7 @@ workload documents.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from algoperf_pt.data.index import DataIndex
 from algoperf_pt.data.loader import batches
 from algoperf_pt.data.order import Order, eval_plan
 from algoperf_pt.data.reader import ShardReader
+from algoperf_pt.data.subset import SubsetOrder, check_subset, kept_rows
 from algoperf_pt.errors import DataError
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.seeds import derive
@@ -52,7 +53,13 @@ class WorkloadData(L.LightningDataModule):
             index.
         eval_batch_size: global.
         loading: workers and prefetch.
+        subset: {of: rows that are stored, seed}: num_examples["train"] of them are trained on;
+            None: all.
+
+    `heeds_subset`: whether an own `train_order` does; one that is not overridden does.
     """
+
+    heeds_subset = False
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class WorkloadData(L.LightningDataModule):
         num_examples: dict[str, int],
         eval_batch_size: int,
         loading: Loading = Loading(),
+        subset: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.root = Path(root)
@@ -69,7 +77,8 @@ class WorkloadData(L.LightningDataModule):
         self.eval_batch_size = eval_batch_size
         self.loading = loading
         self.index = DataIndex.open(self.root, dataset=dataset, preparer_version=preparer_version)
-        self._check_counts()
+        self._check_counts(subset)
+        self.kept = None if subset is None else kept_rows(num_examples["train"], **subset)
         self._readers: dict[str, ShardReader] = {}
 
     def reader(self, split: str) -> ShardReader:
@@ -108,8 +117,15 @@ class WorkloadData(L.LightningDataModule):
         """Which rows make up the batch of a step.  Override it, and `train_batch` where that takes
         more than rows, for another order than a permutation of the rows in each epoch.
         """
-        n = self.num_examples["train"]
-        return Order(n, global_batch_size, seed, ranks.rank, ranks.world)
+        arguments = (global_batch_size, seed, ranks.rank, ranks.world)
+        if self.kept is not None:
+            return SubsetOrder(self.kept, *arguments)
+        return Order(self.num_examples["train"], *arguments)
+
+    def stored_rows(self, places: Indices) -> Indices:
+        """Rows of the stored training split at places of the one that is trained on."""
+        rows: Indices = places if self.kept is None else self.kept[places]
+        return rows
 
     def train_batch(self, order: Any, step: int, augment: Augment) -> dict[str, Tensor]:
         """This rank's batch of a step; also runs in loader workers."""
@@ -130,11 +146,10 @@ class WorkloadData(L.LightningDataModule):
         stored.  Of the training split it is a fixed sample.
         """
         count, n = self.num_examples["eval_train"], self.num_examples["train"]
-        if split != "train" or count == n:
+        if split != "train" or (count == n and self.kept is None):
             return None
         order = Order(n, count, EVAL_TRAIN_SEED, 0, 1)
-        rows: Indices = order.indices(0)
-        return rows
+        return self.stored_rows(order.indices(0))
 
     def _stream(self, make: Any, start: int, stop: int | None, ranks: Ranks) -> Iterator[Batch]:
         cuda = ranks.device.type == "cuda"
@@ -142,9 +157,14 @@ class WorkloadData(L.LightningDataModule):
         there = _to_device(host, ranks.device) if cuda else host
         return map(self.finish, there)
 
-    def _check_counts(self) -> None:
+    def _check_counts(self, subset: Mapping[str, int] | None) -> None:
+        stored = dict(self.num_examples)
+        if subset is not None:
+            inherited = type(self).train_order is WorkloadData.train_order
+            check_subset(subset, stored, able=self.heeds_subset or inherited)
+            stored["train"] = subset["of"]
         for split in ("train", "validation", "test"):
-            found, expected = self.index.rows(split), self.num_examples[split]
+            found, expected = self.index.rows(split), stored[split]
             if found != expected:
                 left_out = len(self.index.left_out(split)) if found else 0
                 note = f"; {left_out} unreadable ones were left out" if left_out else ""

@@ -32,4 +32,4 @@ class FinewebEduData(WorkloadData):
 
     def eval_index(self, split: str) -> Indices | None:
         """The evaluated part of the training split is its first windows, as in the reference."""
-        return np.arange(self.eval_rows("train")) if split == "train" else None
+        return self.stored_rows(np.arange(self.eval_rows("train"))) if split == "train" else None

@@ -39,6 +39,7 @@ class LibrispeechData(VocabularyData):
     """
 
     vocabulary_class, vocabulary_file = Vocabulary, FILE
+    heeds_subset = True
 
     def __init__(self, specaugment: dict[str, Any] | None = None, **common: Any) -> None:
         super().__init__(**common)

@@ -41,6 +41,8 @@ class OgbgData(WorkloadData):
         common: as `WorkloadData` takes them.
     """
 
+    heeds_subset = True
+
     def __init__(self, nodes_per_graph: int, edges_per_graph: int, **common: Any) -> None:
         super().__init__(**common)
         self.mean_sizes = (nodes_per_graph, edges_per_graph)
@@ -59,11 +61,15 @@ class OgbgData(WorkloadData):
         """As many molecules as the budget has room for."""
         table = self.molecules("train")
         budget = Budget.of(global_batch_size, *self.mean_sizes)
-        return GraphOrder(table.nodes, 2 * table.bonds, budget, seed, ranks.rank, ranks.world)
+        sizes = table.nodes, 2 * table.bonds
+        if self.kept is not None:
+            sizes = sizes[0][self.kept], sizes[1][self.kept]
+        return GraphOrder(*sizes, budget, seed, ranks.rank, ranks.world)
 
     def train_batch(self, order: GraphOrder, step: int, augment: Augment) -> dict[str, Tensor]:
         """The molecules of a step."""
-        return self.molecules("train").batch(order.molecules(step), order.rows)
+        chosen = self.stored_rows(order.molecules(step))
+        return self.molecules("train").batch(chosen, order.rows)
 
     def build(self, split: str, indices: Indices, augment: Augment | None) -> dict[str, Tensor]:
         """These molecules and no empty rows."""

@@ -31,6 +31,7 @@ class WmtData(VocabularyData):
     """
 
     vocabulary_class, vocabulary_file = Vocabulary, VOCABULARY
+    heeds_subset = True
 
     def __init__(self, max_length: int = 256, **common: Any) -> None:
         super().__init__(**common)
@@ -50,7 +51,8 @@ class WmtData(VocabularyData):
         table = self.table("train")
         source, target = table.counted.T
         rows = (self.max_length, global_batch_size, seed, ranks.rank, ranks.world)
-        return PackedOrder(source, target, table.short, *rows)
+        short = table.short if self.kept is None else self.kept[table.is_short[self.kept]]
+        return PackedOrder(source, target, short, *rows)
 
     def train_batch(self, order: PackedOrder, step: int, augment: Augment) -> dict[str, Tensor]:
         """The rows of a step."""

@@ -125,8 +125,18 @@ def _places(values: Sequence[object]) -> _Places:
         return _side_by_side(sorted({str(v) for v in values}), [str(v) for v in values])
     x = tuple(float(v) for v in numbers)
     if len(set(x)) <= FEW:
-        return _side_by_side([f"{v:.4g}" for v in sorted(set(x))], [f"{v:.4g}" for v in x])
+        names = brief(sorted(set(x)))
+        return _side_by_side(list(names.values()), [names[v] for v in x])
     return _Places(x, log=min(x) > 0 and max(x) > 20 * min(x))
+
+
+def brief(values: Sequence[float]) -> dict[float, str]:
+    """A name for each value: with the fewest digits, from 2, that tell them apart."""
+    for digits in range(2, 17):
+        names = {value: f"{value:.{digits}g}" for value in values}
+        if len(set(names.values())) == len(names):
+            return names
+    return {value: repr(value) for value in values}
 
 
 def _side_by_side(names: list[str], values: list[str]) -> _Places:

@@ -157,6 +157,12 @@ def test_many_values_keep_their_places_on_a_log_axis():
     assert sorted(axes.lines[0].get_xdata()) == pytest.approx([10.0**-k for k in range(5, -1, -1)])
 
 
+def test_few_values_stand_side_by_side_under_the_shortest_names_that_differ():
+    tried = [Tried("a", {"lr": lr}, 0.5) for lr in (0.00131, 0.001309, 4.2)]
+    axes = hparams_picture("three", tried).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001309", "0.00131", "4.2"]
+
+
 def test_names_from_folders_become_names_of_files():
     assert file_name("../../etc/passwd") == "_.._etc_passwd"
     assert file_name("..") == "_"

@@ -2,7 +2,9 @@
 
 What is not known is drawn from what the rivals did.  A study of a workload that has another study
 behind it takes as long as that one, times the ratio of two studies of a rival; one without takes as
-long as a rival's study of this workload.  What has already been ruled out is not drawn.
+long as a rival's study of this workload, or, as there may be others than the rivals, and as if one
+more of them had been seen, any time up to the budget, or longer.  What has already been ruled out
+is not drawn.
 """
 
 import numpy as np
@@ -11,6 +13,7 @@ from scoring.incremental.bounds import limits, needed, scored
 from scoring.incremental.evidence import Bools, Evidence, Floats, Rivals
 
 RESAMPLES = 1000
+_EVENLY = 20  # times from 0 to the budget; as many are misses
 
 
 def chances(
@@ -66,10 +69,14 @@ def _pairs(rivals: Rivals) -> tuple[Floats, Floats]:
 
 
 def _alike(rivals: Rivals, w: int) -> Floats:
-    """Times of the rivals' studies of a workload."""
+    """Times of the rivals' studies of a workload, and of one that is unlike them."""
     row = rivals.seconds[:, w].ravel()
-    known: Floats = row[~np.isnan(row)]
-    return known
+    known = row[~np.isnan(row)]
+    count = max(1, round(len(known) / len(rivals.names)))  # studies of one rival
+    anywhere = np.linspace(0.0, rivals.budgets[w], _EVENLY)
+    unlike = np.concatenate([anywhere, np.full(_EVENLY, np.inf)])
+    pool: Floats = np.concatenate([np.repeat(known, 2 * _EVENLY), np.tile(unlike, count)])
+    return pool
 
 
 def _siblings(shown: Floats, pairs: Floats, misses: Floats, budget: float) -> Floats:

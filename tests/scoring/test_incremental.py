@@ -1,5 +1,7 @@
 """Is a place that is decided early the place that the whole protocol gives?"""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,11 @@ from scoring.incremental.bounds import bounds, limits, needed, scored
 from scoring.incremental.evidence import Evidence, Rivals
 from scoring.incremental.policy import Rules, Shown, advance, assess, next_rung
 from scoring.incremental.predict import chances
+from scoring.incremental.replay import replay
+from scoring.logs.trial import Logs, Trial
+from scoring.rules.model import Rules as Version
+from scoring.rules.model import Workload
+from scripts.simulate_incremental import main
 
 INF = float("inf")
 W, K, I = 3, 3, 2  # noqa: E741
@@ -143,3 +150,42 @@ def test_chances_follow_what_is_seen():
         chances(rivals, fast, np.random.default_rng(1)),
         chances(rivals, fast, np.random.default_rng(1)),
     )
+
+
+def curve(submission, study, number, reached, end):
+    """A trial that is evaluated every 10 s and has accuracy 1 from `reached` on."""
+    clock = np.arange(10.0, end + 1, 10.0)
+    columns = {"score": clock, "global_step": clock}
+    columns["validation/accuracy"] = np.where(clock >= reached, 1.0, clock / 1000)
+    return Trial(submission, study, "x", "", number, Path("."), columns)
+
+
+def test_finished_logs_are_played_again():
+    """b is twice as slow as a: the place is known as soon as two studies of three have shown it."""
+    trials = [curve("a", f"study_{k}", n, 100.0 * n, 200.0) for k in range(3) for n in (1, 2)]
+    trials += [curve("b", f"study_{k}", 1, 200.0, 300.0) for k in range(3)]
+    one = Workload("x", "validation/accuracy", "max", 0.9, 400.0)
+    found = replay(Logs(tuple(trials)), Version("0.6", "external", (one,), 3, 2), Rules())
+    assert [outcome.submission for outcome in found] == ["a", "b"]
+    assert [outcome.wrong for outcome in found] == [0, 0]
+    assert [outcome.score for outcome in found] == [1.0, pytest.approx(2 / 3)]
+    assert [outcome.hours * 3600 for outcome in found] == [1200.0, 900.0]
+    assert found[0].share == pytest.approx(400 / 1200)  # both trials of two studies, to 100 s
+    assert found[1].share <= 400 / 900  # two studies until they are slower than a
+
+
+def test_the_table_of_a_simulation(tmp_path, capsys):
+    for name, factor in {"fast": 1, "slow": 3}.items():
+        for study in range(3):
+            folder = tmp_path / name / f"study_{study}" / "ogbg" / "trial_1"
+            folder.mkdir(parents=True)
+            rows = [f"{t * factor},{t},{0.3 if t >= 300 else 0.1}" for t in range(100, 500, 100)]
+            head = "score,global_step,validation/mean_average_precision"
+            (folder / "eval_measurements.csv").write_text("\n".join([head, *rows]) + "\n")
+    assert main([str(tmp_path), "--confidence", "1", "0.8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "AlgoPerf 0.6, external tuning, without held-out workloads; 2 submissions"
+    )
+    assert len(lines) == 8 and lines[4].startswith("| bounds | no | 1 |")
+    assert "| 0 (0.0 %) |" in lines[4]

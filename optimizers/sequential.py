@@ -20,7 +20,7 @@ from algoperf_pt.errors import SubmissionError
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.optimizer_submission import OptimizerSubmission
 from algoperf_pt.submission import Metrics
-from algoperf_pt.updates import make_updates
+from algoperf_pt.updates import Update, make_updates
 from algoperf_pt.view import WorkloadView
 from algoperf_pt.workload_data import Batch
 
@@ -71,11 +71,8 @@ class Sequential(OptimizerSubmission):
         optimizer = {**self._optimizer, **changes["optimizer"]}
         schedule = {**(self._schedule or {}), **changes["schedule"]}
         others = (self._groups, self._others, self._given)
-        self.updates = make_updates(self._workload, optimizer, schedule, *others)
         start = self._ends[part - 1] if part else 0
-        for update in self.updates:
-            if update.schedule is not None:
-                update.schedule = Delayed(update.schedule, start)
+        self.updates = delayed_updates(self._workload, optimizer, schedule, others, start)
         self.optimizer = self.updates[0].optimizer
         self._part = part
 
@@ -98,3 +95,20 @@ class Delayed:
     def __call__(self, step: int) -> float:
         factor: float = self.schedule(step - self.start)
         return factor
+
+
+def delayed_updates(
+    workload: WorkloadView,
+    optimizer: Mapping[str, Any],
+    schedule: Mapping[str, Any] | None,
+    others: tuple[Any, ...],
+    start: int,
+) -> list[Update]:
+    """New optimizers whose schedules count from the step `start` of the trial; `others` are the
+    further arguments of `make_updates`.
+    """
+    updates = make_updates(workload, optimizer, schedule, *others)
+    for update in updates:
+        if update.schedule is not None:
+            update.schedule = Delayed(update.schedule, start)
+    return updates

@@ -11,7 +11,10 @@ from tests.support.runs import assert_same
 
 OPEN = ("custom", "algoperf", "target_")  # their class is the user's, or their point a workload's
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if not path.stem.startswith(OPEN))
-SHORT = {"diloco_self": ("submission.options.period=3",)}  # an outer step before the resume
+SHORT = {
+    "diloco_self": ("submission.options.period=3",),  # an outer step before the resume
+    "restarts_self": ("submission.options.share=0.2",),  # the second attempt of four
+}
 
 
 def start(name: str) -> Run:

@@ -48,7 +48,9 @@ def varying(tried: Sequence[Tried]) -> list[str]:
     return [n for n in names if len({repr(t.point[n]) for t in tried if n in t.point}) > 1]
 
 
-def hparams_picture(title: str, tried: Sequence[Tried]) -> Figure | None:
+def hparams_picture(
+    title: str, tried: Sequence[Tried], label: str = "share of the budget"
+) -> Figure | None:
     """One submission's trials; None if no dimension varies."""
     dimensions = varying(tried)
     if not dimensions:
@@ -63,7 +65,7 @@ def hparams_picture(title: str, tried: Sequence[Tried]) -> Figure | None:
         for axes in grid[len(dimensions) :]:
             axes.set_visible(False)
         for axes in grid[::PANELS_A_ROW]:
-            axes.set_ylabel("share of the budget")
+            axes.set_ylabel(label)
         entitle(picture, title)
         handles, labels = grid[0].get_legend_handles_labels()
         picture.legend(handles, labels, loc="outside lower left", ncols=4, handletextpad=0.2)

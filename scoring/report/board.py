@@ -81,13 +81,16 @@ class Board:
         """The fastest of those that count on a workload; several can be."""
         return bool(self.best[s, w])
 
-    def share(self, s: int, w: int) -> float:
-        """Time as a share of the budget; in steps, of the most that anyone needed."""
-        time = float(self.times[s, w])
+    def most(self, w: int) -> float:
+        """What shares are shares of: the budget; in steps, the most that any submission needed."""
         if self.timed:
-            return time / self.workloads[w].budget
+            return self.workloads[w].budget
         column = self.times[:, w]
-        return time / float(column[np.isfinite(column)].max(initial=1.0))
+        return float(column[np.isfinite(column)].max(initial=0.0)) or 1.0
+
+    def share(self, s: int, w: int) -> float:
+        """Time as a share of `most`."""
+        return float(self.times[s, w]) / self.most(w)
 
     def reached(self, s: int) -> int:
         """Base workloads that count."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PANELS_A_ROW = 3
 MISSED = 1.12  # where trials stand that missed, in shares of the budget
+HUGE = 1e100  # a value that is not below is no number of a search space
+LONGEST = 80  # characters of a value that is no number
 FEW = 5  # so many different values stand side by side, more at their places on an axis
 
 
@@ -123,8 +125,9 @@ class _Places:
 
 def _places(values: Sequence[object]) -> _Places:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if len(numbers) < len(values):
-        return _side_by_side(sorted({str(v) for v in values}), [str(v) for v in values])
+    if len(numbers) < len(values) or not all(abs(v) < HUGE for v in numbers):
+        texts = [str(v)[:LONGEST] for v in values]
+        return _side_by_side(sorted(set(texts)), texts)
     x = tuple(float(v) for v in numbers)
     if len(set(x)) <= FEW:
         names = brief(sorted(set(x)))

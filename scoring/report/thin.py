@@ -41,4 +41,4 @@ def on_grid(values: Floats, end: float, cells: int = 20_000) -> list[float]:
 
 def _plain(value: float) -> float:
     short = float(f"{value:.8g}")
-    return int(short) if short.is_integer() else short
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -14,6 +14,7 @@ from scoring.report.thin import on_grid, rounded, thinned
 from scoring.rules.model import Workload
 
 DIGITS = 5  # of a metric
+EXACT = 2**53  # integers above it are not exact in a browser
 LONGEST = 200  # characters of a hyperparameter that is no number
 
 
@@ -56,7 +57,7 @@ def trials(board: Board, order: Sequence[int], runs: Sequence[Run]) -> dict[str,
 
 def _plain(value: object) -> object:
     """A hyperparameter as JSON can hold it; what is no number or word is shown as text."""
-    if isinstance(value, bool | int) or (isinstance(value, float) and np.isfinite(value)):
+    if isinstance(value, bool | int | float) and abs(value) < EXACT:
         return value
     return str(value)[:LONGEST]
 

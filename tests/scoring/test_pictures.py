@@ -163,6 +163,12 @@ def test_few_values_stand_side_by_side_under_the_shortest_names_that_differ():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001309", "0.00131", "4.2"]
 
 
+def test_values_that_are_no_numbers_of_a_search_space_are_words():
+    tried = [Tried("a", {"x": value}, 0.5) for value in (float("nan"), 10**400, [1, {}])]
+    labels = [tick.get_text() for tick in hparams_picture("odd", tried).axes[0].get_xticklabels()]
+    assert labels[1:] == ["[1, {}]", "nan"]
+
+
 def test_names_from_folders_become_names_of_files():
     assert file_name("../../etc/passwd") == "_.._etc_passwd"
     assert file_name("..") == "_"

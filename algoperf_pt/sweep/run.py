@@ -15,6 +15,7 @@ from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.result import read_result
 from algoperf_pt.status import Status
 from algoperf_pt.sweep.backends import Backend, Running
+from algoperf_pt.sweep.child import CONSOLE
 from algoperf_pt.sweep.lock import locked
 from algoperf_pt.sweep.outcome import Outcome, ended, finished, refused
 from algoperf_pt.sweep.plan import Planned
@@ -113,13 +114,13 @@ class Sweep:
             self._start(planned)
 
     def _start(self, planned: Planned) -> None:
-        before = read_result(planned.folder)
+        before, console = read_result(planned.folder), planned.folder / CONSOLE
+        begin = console.stat().st_size if console.exists() else 0
         try:
             running = self._backend.start(planned)
         except (AlgoperfError, OSError) as error:
             self._finish(planned, refused(error))
             return
-        begin = running.log.stat().st_size if running.log.exists() else 0
         self._attempts[planned] = _Attempt(running, before, begin)
         self._display.started(planned, running)
 

@@ -302,3 +302,21 @@ class AsTwoRanks(OptimizerSubmission):
     def put(self, values):
         for buffer, value in zip(self.buffers, values):
             buffer.copy_(value)
+
+
+class ByRate(OptimizerSubmission):
+    """What goes wrong depends on the learning rate, so the trials of one sweep differ; nothing does
+    with TEST_HEALED."""
+
+    def setup(self, workload, hparams):
+        super().setup(workload, hparams)
+        self.rate = hparams["learning_rate"]
+
+    def step(self, workload, batch):
+        if workload.step == 15 and not os.environ.get("TEST_HEALED"):
+            if self.rate == 0.002:
+                raise ZeroDivisionError("division by zero")
+            if self.rate == 0.003:
+                os.kill(os.getppid(), signal.SIGKILL)  # its first process
+                time.sleep(600)
+        return super().step(workload, batch)

@@ -68,6 +68,7 @@ def assemble(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> tupl
         listeners=_listeners(config, folder) if ranks.is_zero else [],
         heartbeats=[heartbeat],
     )
+    _tell_point(trial)
     _set_up_submission(trial)
     _continue(trial, folder)
     write_meta(trial, folder)
@@ -178,6 +179,19 @@ def _agree_on_config(config: dict[str, Any], ranks: Ranks) -> None:
             f"the ranks have different configurations (hashes {', '.join(h[:8] for h in hashes)})",
             expected="the same command, code and environment on all ranks",
         )
+
+
+def _tell_point(trial: Trial) -> None:
+    """Hyperparameters that the trial's place gave it are not those of the YAML."""
+    submission, place = trial.config["submission"], (trial.config["study"], trial.config["trial"])
+    came_from, typed = submission["point"]["from"], submission["point"]["typed"]
+    if came_from == "hparams" or trial.config["display"] == "none" or not trial.ranks.is_zero:
+        return
+    values = ", ".join(f"{name} {value}" for name, value in submission["hparams"].items())
+    text = f"submission.{came_from}, study {place[0]}, trial {place[1]}"
+    print(f"hyperparameters of {text}: {values}", flush=True)
+    if typed:
+        print(f"  given on the command line instead: {', '.join(typed)}", flush=True)
 
 
 def _set_up_submission(trial: Trial) -> None:

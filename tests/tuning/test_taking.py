@@ -187,7 +187,7 @@ def test_the_point_is_told(data, tmp_path, capsys):
     words = ("display=plain", "max_steps=1", "submission.hparams.epsilon=1e-6", "trial=2")
     run_inside(data, tmp_path, "submission=dev_mnist_adam", *words)
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("hyperparameters of submission.space, study 0, trial 2: learning_rate")
+    assert told[0].startswith("hyperparameters of submission.space, study 0, trial 2: learning_")
     assert told[1] == "  given on the command line instead: epsilon"
     run_inside(data, tmp_path, "submission=dev_mnist_adam", "submission.space=null", *words[:2])
     assert "hyperparameters of" not in capsys.readouterr().out

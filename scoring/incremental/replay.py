@@ -105,8 +105,7 @@ def _one(
     lead = score - others
     wrong = ((verdict.chances > 0.5) != (lead > 0)) & (lead != 0)
     least, most = verdict.bounds.score
-    share = verdict.cost / ends.sum()
-    hours = ends.sum() / 3600
+    share, hours = float(verdict.cost / ends.sum()), float(ends.sum() / 3600)
     return Outcome(
         name, hours, share, len(others), int(wrong.sum()), float(score), least, most
     )

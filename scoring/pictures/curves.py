@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
+ZERO = 1e-15  # stands for a distance of 0 on a log axis, below the frame
 
 
 def curves_picture(board: Board, workload: Workload, curves: Mapping[str, Curve]) -> Figure:
@@ -44,9 +45,12 @@ def curves_picture(board: Board, workload: Workload, curves: Mapping[str, Curve]
         unit, label = axis_unit(board, workload)
         look = looks(board.submissions)
         shown = [s for s in board.ordered_names() if s in curves]
+        least = np.inf
         for name in reversed(shown):
             _value(above, name, curves[name], unit, look[name])
-            _distance(below, curves[name], unit, look[name], workload)
+            least = min(least, _distance(below, curves[name], unit, look[name], workload))
+        if np.isfinite(least):
+            below.set_ylim(bottom=max(0.5 * least, 2 * ZERO))
         _frame(above, workload, curves, unit)
         if board.timed:
             _budget(below, workload.budget / unit)
@@ -83,13 +87,13 @@ def _value(axes: Axes, name: str, curve: Curve, unit: float, look: Look) -> None
         axes.fill_between(x, curve.low, curve.high, color=look.colour, alpha=0.1, linewidth=0)
 
 
-def _distance(axes: Axes, curve: Curve, unit: float, look: Look, workload: Workload) -> None:
-    """The curve ends where the target is reached, which a log axis cannot show."""
-    part = curve.until_target(workload.target, workload.goal)
-    distance = np.abs(curve.median[part] - workload.target)
-    axes.semilogy(
-        curve.x[part] / unit, np.maximum(distance, 1e-12), markevery=(4, 9), **look.line()
-    )
+def _distance(axes: Axes, curve: Curve, unit: float, look: Look, workload: Workload) -> float:
+    """Draws how far the median is from the target; a line that reaches it leaves the frame below,
+    where a log axis has its zero.  Returns the smallest distance before that; inf without one.
+    """
+    x, far = curve.approach(workload.target, workload.goal)
+    axes.semilogy(x / unit, np.maximum(far, ZERO), markevery=(4, 9), **look.line())
+    return float(far[far > 0].min(initial=np.inf))
 
 
 def window(curves: Mapping[str, Curve], target: float) -> tuple[float, float]:

@@ -55,10 +55,20 @@ class Curve:
     high: Floats
     studies: int
 
-    def until_target(self, target: float, goal: str) -> slice:
-        """The part up to the first point at which the median has reached the target."""
-        hit = self.median <= target if goal == "min" else self.median >= target
-        return slice(0, int(hit.argmax()) + 1 if hit.any() else len(self.x))
+    def approach(self, target: float, goal: str) -> tuple[Floats, Floats]:
+        """Distance of the median to the target: where, and how far [T'].
+
+        It ends with 0 where the median first reaches the target, on the line between two points.
+        """
+        far = self.median - target if goal == "min" else target - self.median
+        hit = int((far <= 0).argmax())
+        if far[hit] > 0:
+            return self.x, far
+        if hit == 0:
+            return self.x[:1], np.zeros(1)
+        part = far[hit - 1] / (far[hit - 1] - far[hit])
+        crossing = self.x[hit - 1] + part * (self.x[hit] - self.x[hit - 1])
+        return np.append(self.x[:hit], crossing), np.append(far[:hit], 0.0)
 
 
 def one_per_study(trials: Sequence[Points], target: float, goal: str) -> list[Points]:

@@ -34,7 +34,8 @@ def corners(ratios: Floats, most: float) -> tuple[Floats, Floats]:
 def profile_picture(board: Board) -> Figure:
     """The profiles of all submissions, with the leaderboard beside them."""
     with drawing():
-        picture = figure(max(3.4, 1.6 + 0.2 * len(board.submissions)))
+        row = 0.2 if board.low is None else 0.33  # inches: an interval has a line of its own
+        picture = figure(max(3.4, 0.6 + row * len(board.submissions)))
         axes = picture.add_subplot()
         look = looks(board.submissions)
         order = board.by_rank()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scoring.errors import LogsError
-from scoring.logs.trial import Logs, Trial
+from scoring.logs.trial import Finding, Logs, Trial
 from scoring.pictures.medians import Curve, Points, median_curve, one_per_study
 from scoring.report.board import Board
 from scoring.rules.model import Workload
@@ -27,19 +27,20 @@ class Run:
     hparams: Mapping[str, object] = field(default_factory=dict)
 
 
-def runs_of(logs: Logs, board: Board) -> tuple[list[Run], list[tuple[str, str, str]]]:
-    """The trials on the board's workloads, and a finding (kind, place, text) for each file beside
-    them that cannot be read: its trial is shown without what the file would have said.
+def runs_of(logs: Logs, board: Board) -> tuple[list[Run], list[Finding]]:
+    """The trials on the board's workloads, and a finding for each file beside them that cannot be
+    read: its trial is shown without what the file would have said.
     """
     workloads = {workload.name: workload for workload in board.workloads}
-    runs, findings = [], []
+    runs: list[Run] = []
+    findings: list[Finding] = []
     for trial in logs.trials:
         if trial.workload not in workloads or trial.submission not in board.submissions:
             continue
         try:
             status, hparams = trial.status(), trial.hparams()
         except LogsError as error:
-            findings.append(("unreadable", str(trial.folder), str(error)))
+            findings.append(Finding("unreadable", trial.folder, str(error)))
             status, hparams = "", {}
         points = _points(trial, workloads[trial.workload], board.timed)
         named = (trial.submission, trial.workload, trial.number, points, trial.framework)

@@ -43,10 +43,13 @@ def test_a_study_that_ended_keeps_its_last_value():
 
 def test_a_curve_ends_where_its_median_reaches_the_target():
     curve = median_curve([points("a", [0, 10], [0, 10])])
-    part = curve.until_target(5.0, "max")
-    assert curve.median[part][-1] >= 5.0
-    assert (curve.median[part][:-1] < 5.0).all()
-    assert curve.until_target(11.0, "max").stop == len(curve.x)
+    x, far = curve.approach(5.0, "max")
+    assert x[-1] == pytest.approx(5.0)
+    assert far[-1] == 0 and (far[:-1] > 0).all()
+    assert far[0] == 5.0
+    assert curve.approach(11.0, "max")[1].min() == 1.0  # never reached: all of it
+    assert curve.approach(0.0, "max")[0].tolist() == [0.0]  # from the start
+    assert curve.approach(20.0, "min")[1].tolist() == [0.0]
 
 
 def test_a_void_trial_reaches_nothing_and_stands_behind_one_that_does():

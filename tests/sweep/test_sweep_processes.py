@@ -24,6 +24,7 @@ def has_torch(process):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # starts several interpreters with torch
 def test_one_raises_one_is_killed_one_ends_and_then_all_go_on(data, tmp_path):
     words = ["workload=digits", submission("ByRate"), *SOON]
     words += ["submission.hparams.learning_rate=0.001,0.002,0.003", "hydra.launcher.parallel=3"]
@@ -52,6 +53,7 @@ def _earlier(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # starts several interpreters with torch
 def test_stopped_killed_and_resumed(data, tmp_path):
     """First the parent gets SIGTERM, then, in a second attempt, SIGKILL."""
     words = ["workload=digits", submission("Slow"), "study=0", "trial=1,2,3", TWO]
@@ -88,6 +90,7 @@ def test_stopped_killed_and_resumed(data, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # starts several interpreters with torch
 @pytest.mark.ddp
 def test_a_rank_is_killed(data, tmp_path):
     """A trial of two ranks; the torchrun of it and the other rank end, the parent tells."""
@@ -116,6 +119,7 @@ def test_other_launchers_are_refused(data, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # starts several interpreters with torch
 def test_hydras_own_sweeper(data, tmp_path):
     done = many(data, tmp_path, "workload=digits", "trial=2", *SOON, "hydra/sweeper=basic")
     assert done.returncode == 0, done.stdout

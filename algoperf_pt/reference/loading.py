@@ -30,7 +30,7 @@ _VERSION = "1.0"  # of the interface: the newest that is offered
 _PACKAGE = "reference_submission"  # in which submission.py is a module, for its relative imports
 _OWN = {"algoperf_pt", "workloads", "timing", "conf"}  # of the harness, in use during a trial
 _FRAMEWORKS = {
-    *("jax", "jaxlib", "optax", "flax", "clu", "jraph", "orbax"),
+    *("jax", "jaxlib", "optax", "flax", "chex", "clu", "jraph", "orbax"),
     *("tensorflow", "tensorflow_datasets"),
 }
 _ROOTS = {  # first parts of package paths in the public repositories
@@ -39,6 +39,7 @@ _ROOTS = {  # first parts of package paths in the public repositories
 }
 _DEPTHS = ("*.py", "*/*.py", "*/*/*.py")  # of a submission's files
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+([\w.]+)", re.MULTILINE)
+_FROM = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+([\w, ]+)", re.MULTILINE)
 
 
 def load(path: Path) -> ModuleType:
@@ -130,6 +131,9 @@ class PackagePaths(importlib.abc.MetaPathFinder):
         self._roots = _ROOTS | {name for name in above if name.isidentifier()} - _FRAMEWORKS
         texts = [f.read_text(errors="ignore") for pattern in _DEPTHS for f in folder.glob(pattern)]
         self._imported = {name for text in texts for name in _IMPORT.findall(text)}
+        for package, names in (pair for text in texts for pair in _FROM.findall(text)):
+            beside = [n for n in re.findall(r"\w+", names) if _spec_of(n, folder / n) is not None]
+            self._imported |= {f"{package}.{name}" for name in beside}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -196,7 +200,7 @@ def explain_import(error: ImportError, path: Path) -> SubmissionError:
     file, number = (frames[-1].filename, frames[-1].lineno or 0) if frames else (str(path), 0)
     line = linecache.getline(file, number).strip()
     name = (error.name or "").partition(".")[0]
-    expected, fix = _advice(error.name or "", name)
+    expected, fix = _advice(error.name or "", name, _member(error))
     return SubmissionError(
         f"the submission imports what is not there: {error}",
         expected=expected,
@@ -205,7 +209,13 @@ def explain_import(error: ImportError, path: Path) -> SubmissionError:
     )
 
 
-def _advice(full: str, name: str) -> tuple[str, str]:
+def _member(error: ImportError) -> str:
+    """`b` of a failed `from a import b`."""
+    found = re.match(r"cannot import name '(\w+)'", str(error))
+    return found[1] if found else ""
+
+
+def _advice(full: str, name: str, member: str) -> tuple[str, str]:
     if name in _FRAMEWORKS:
         return (
             "a PyTorch submission: JAX, TensorFlow and what builds on them are no part of this "
@@ -215,9 +225,10 @@ def _advice(full: str, name: str) -> tuple[str, str]:
         )
     if name in FLAVOURS:
         offered = ", ".join(f"{name}.{module}" for module in _API)
-        halton = "points of a search space come from submission.space; " * ("halton" in full)
-        return f"one of {offered}", f"{halton}docs/reference_submissions.md lists what is offered"
-    last = full.rpartition(".")[2] or "it"
+        hints = "points of a search space come from submission.space; " * ("halton" in full)
+        hints += "get_batch_size is told the workload's name; " * (".workloads" in full)
+        return f"one of {offered}", f"{hints}docs/reference_submissions.md lists what is offered"
+    last = member or full.rpartition(".")[2] or "it"
     return (
         "modules beside submission.py, where its package path leads, or installed",
         f"put {last} into the submission's folder, or install the package that has it",

@@ -6,6 +6,7 @@ saved; what can be neither is an error that names its key.
 """
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -48,7 +49,11 @@ def encode(value: Any, device: torch.device, where: str = "optimizer_state") -> 
 
 
 def _encode_object(value: Any, device: torch.device, where: str) -> Any:
-    found = _marked("object", encode(value.state_dict(), device, f"{where}.state_dict()"))
+    state = value.state_dict()
+    if isinstance(value, Optimizer):
+        numbers = {id(p): number for number, p in enumerate(_parameters(value))}
+        state = {**state, "param_groups": _numbered(state["param_groups"], numbers)}
+    found = _marked("object", encode(state, device, f"{where}.state_dict()"))
     if isinstance(value, Optimizer):  # a wrapper such as SAM leaves out the one inside
         inner = {n: o for n, o in vars(value).items() if isinstance(o, Optimizer)}
         found["inner"] = {n: _encode_object(o, device, f"{where}.{n}") for n, o in inner.items()}
@@ -77,6 +82,36 @@ def _encode_container(value: Any, device: torch.device, where: str) -> Any:
         where="what init_optimizer_state or update_params returned",
         fix=f"give the class {type(value).__name__} state_dict() and load_state_dict(state)",
     )
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _numbered(value: Any, numbers: dict[int, int]) -> Any:
+    """`value` of a parameter group with numbers for parameters, such as in buckets by shape.
+
+    Args:
+        numbers: of the optimizer's parameters, by `id`.
+    """
+    if isinstance(value, Tensor) and id(value) in numbers:
+        return _marked("parameter", numbers[id(value)])
+    return _mapped(value, lambda entry: _numbered(entry, numbers))
+
+
+def _filled(value: Any, parameters: list[Tensor]) -> Any:
+    """What `_numbered` was given, with other parameters."""
+    if _is(value, "parameter"):
+        return parameters[value["value"]]
+    return _mapped(value, lambda entry: _filled(entry, parameters))
+
+
+def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    if type(value) is dict:
+        return {key: function(entry) for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(function(entry) for entry in value)
+    return value
 
 
 def _marked(kind: str, value: Any, **more: Any) -> dict[str, Any]:
@@ -108,6 +143,8 @@ def decode(saved: Any, device: torch.device) -> Any:
 
 def _decode_marked(saved: dict[str, Any], device: torch.device) -> Any:
     kind, value = saved[_KIND], saved["value"]
+    if kind == "parameter":
+        return saved  # its optimizer knows which
     if kind == "host":
         return value
     if kind == "array":
@@ -156,6 +193,8 @@ def _restore_object(fresh: Any, saved: dict[str, Any], device: torch.device) -> 
     shared = [name for name, part in inner.items() if part.param_groups is fresh.param_groups]
     fresh.load_state_dict(state)
     if isinstance(fresh, Optimizer):
+        for group in fresh.param_groups:
+            group |= _filled(group, _parameters(fresh))
         _restore_dtypes(fresh, state)
     for name, part in inner.items():
         _restore_object(part, saved["inner"][name], device)
@@ -165,7 +204,7 @@ def _restore_object(fresh: Any, saved: dict[str, Any], device: torch.device) -> 
 
 def _restore_dtypes(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """torch casts an optimizer's state to its parameters' dtype; a bfloat16 moment stays one."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = _parameters(optimizer)
     numbers = [n for group in state.get("param_groups", ()) for n in group["params"]]
     for number, parameter in zip(numbers, parameters):
         for name, value in state["state"].get(number, {}).items():

@@ -83,6 +83,24 @@ def test_an_optimizer_inside_another_comes_back_with_its_groups_shared(tmp_path)
     assert fresh.inside.param_groups is fresh.param_groups
 
 
+def test_parameters_in_groups_come_back_as_the_optimizers_own(tmp_path):
+    """As an optimizer keeps them that has its parameters sorted into buckets."""
+
+    def bucketed():
+        optimizer = trained(torch.optim.SGD, lr=0.1, momentum=0.9)
+        for group in optimizer.param_groups:
+            group["bucket"] = {p.shape: [(p, 0.5)] for p in group["params"]}
+        return optimizer
+
+    saved, fresh = bucketed(), bucketed()
+    through_a_file({"o": saved}, {"o": fresh}, tmp_path)
+    (group,) = fresh.param_groups
+    assert len(group["bucket"]) == 2
+    for parameter in group["params"]:
+        ((found, share),) = group["bucket"][parameter.shape]
+        assert found is parameter and share == 0.5
+
+
 def test_generators_functions_and_named_tuples_keep_what_the_code_gives(tmp_path):
     generator, fresh = torch.Generator().manual_seed(3), torch.Generator()
     state = {"g": generator, "f": len, "k": nn.Linear, "pair": Pair(1, 2.0)}

@@ -16,6 +16,10 @@ from algoperf_pt.errors import SubmissionError
 class Replica(nn.Module):
     """One rank's network, named as under DistributedDataParallel: `module`, `module.` before its
     parameters' names, `no_sync()`.  Passes go through the workload's `model_fn`.
+
+    Attributes:
+        require_backward_grad_sync: False while a submission wants the gradients of the passes
+            that begin to stay its rank's own.
     """
 
     def __init__(
@@ -26,6 +30,11 @@ class Replica(nn.Module):
         super().__init__()
         self.module = module
         self.no_sync = no_sync
+        self.require_backward_grad_sync = True
+
+    def local(self) -> AbstractContextManager[None]:
+        """In it forward passes begin as `require_backward_grad_sync` says."""
+        return nullcontext() if self.require_backward_grad_sync else self.no_sync()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Refused: its gradients would not be averaged over ranks."""

@@ -178,6 +178,15 @@ class ReferenceSubmission(Submission):
             return function(*args, **kwargs)
         except ImportError as error:
             raise loading.explain_import(error, self._path) from error
+        except (ValueError, RuntimeError) as error:
+            if "process group has not been" not in str(error):
+                raise
+            raise SubmissionError(
+                f"{function.__name__} communicates between ranks, of which there is one",
+                expected="several ranks, or if pytorch_setup()[0]: around what communicates",
+                where=str(self._path),
+                fix="trainer.devices=2",
+            ) from error
         except AttributeError as error:
             asks_none = error.name is not None and "'NoneType'" in str(error)
             if self._hyperparameters is not None or not asks_none:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from algoperf_pt.errors import SubmissionError
 from algoperf_pt.reference.api import spec
-from algoperf_pt.reference.container import weights_of
+from algoperf_pt.reference.container import Replica, weights_of
 from algoperf_pt.view import WorkloadView
 from algoperf_pt.workload_data import Batch
 
@@ -138,7 +138,9 @@ class ReferenceWorkload(spec.Workload):
         rate = self._dropout_rate if dropout_rate is None else dropout_rate
         network = self._view.model
         network.train(train)
-        with nullcontext() if train else torch.no_grad(), weights_of(network, params):
+        grad = nullcontext() if train else torch.no_grad()
+        local = params.local() if isinstance(params, Replica) else nullcontext()
+        with grad, weights_of(network, params), local:
             logits = self._view.forward(batch, rate, update_batch_norm and train)
         self._last = batch
         if isinstance(logits, Tensor):

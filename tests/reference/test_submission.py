@@ -274,6 +274,18 @@ def update_params(workload, current_param_container, batch, optimizer_state, glo
     assert state(whole, 4)[0]["drawn"] == 12 and state(whole, 4)[0]["step"] == 4
 
 
+def test_ranks_that_are_not_there_are_named(data, tmp_path):
+    more = """
+import torch.distributed as dist
+
+def update_params(**given):
+    dist.all_reduce(torch.ones(1))
+"""
+    code, folder = run_inside(data, tmp_path, *chosen(write(tmp_path, more)), *FEW)
+    assert code == 25 and "update_params communicates between ranks" in message(folder)
+    assert "trainer.devices=2" in message(folder)
+
+
 def test_it_is_told_of_evaluations_and_time(data, tmp_path):
     more = """
 TOLD = []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.reference.helpers import write
 from tests.support.runs import assert_same, result, rows, run_command, run_inside, state
 
 FOLDER = Path(__file__).parent / "submissions"
@@ -107,6 +108,33 @@ def test_two_ranks_equal_one(data, tmp_path, name):
     for a, b in zip(rows(one), rows(two)):
         for key in ("train/loss", "validation/loss", "test/accuracy"):
             assert float(b[key]) == pytest.approx(float(a[key]), rel=1e-5), key
+
+
+OWN_AVERAGE = """
+import torch.distributed as dist
+
+def update_params(workload, current_param_container, batch, optimizer_state, global_step):
+    current_param_container.require_backward_grad_sync = global_step >= 2
+    optimizer_state["optimizer"].zero_grad()
+    loss, spread = gradient(workload, current_param_container, batch), 0.0
+    for p in current_param_container.parameters():
+        own = p.grad.clone()
+        dist.all_reduce(p.grad)
+        spread += (p.grad / dist.get_world_size() - own).norm().item()
+    workload.metrics_logger.append_scalar_metrics({"loss": loss, "spread": spread}, global_step)
+    return optimizer_state, current_param_container, None
+"""
+
+
+@pytest.mark.ddp
+def test_gradients_stay_a_ranks_own_where_a_submission_averages_them(data, tmp_path):
+    path = write(tmp_path, OWN_AVERAGE)
+    few = ("submission=algoperf", f"submission.path={path}", "max_steps=4", "eval_every_steps=4")
+    done = run_command(data, tmp_path, *few, "logger.first=4", "trainer.devices=2")
+    assert done.returncode in (0, 11), done.stderr
+    found = rows(tmp_path / PLACE.format("digits"), "measurements.csv")
+    spread = [float(row["spread"]) for row in found if row.get("spread")]
+    assert min(spread[:2]) > 1e-3 and max(spread[2:]) < 1e-6 and len(spread) == 4
 
 
 @pytest.mark.parametrize("name", ["adam", "adam_v05", "sam", "selection", "ema"])

@@ -167,7 +167,10 @@ def _notes(trials: Sequence[Planned], total: Row, backend: Backend) -> list[str]
         f"folder: {root}, {free / 1e9:.0f} GB free",
     ]
     if total.disk is not None and total.disk > free:
-        lines.append("warning: the disk is too small; keep_checkpoints=2 is the least")
+        lines.append(
+            "warning: the disk is too small: take another experiment_dir, or remove checkpoint_* "
+            "of trials that are over"
+        )
     return lines + [f"warning: {text}" for text in refused(trials)]
 
 

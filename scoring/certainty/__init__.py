@@ -1,0 +1,1 @@
+"""How sure are we of a leaderboard?  What would it say with other studies, workloads, rules?"""

@@ -75,7 +75,7 @@ def told(planned: Planned, outcome: Outcome) -> str:
         return "waits"
     seconds = (outcome.result or {}).get("time_to_target", {}).get("validation")
     if outcome.status is Status.REACHED and seconds is not None:
-        return f"reached after {seconds:.4g} s"
+        return f"reached {seconds:.4g} s"
     return outcome.status.value.replace("_", " ")
 
 

@@ -44,6 +44,7 @@ def assemble(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> tupl
     ranks = Ranks(fabric.device)
     _agree_on_config(config, ranks)
     spec = make_spec(config)
+    _note_missing_target(spec, ranks)
     data = make_data(config)
     workload = make_workload(config, spec, data)
     workload.reset_parameters(torch.Generator().manual_seed(derive(config["seed"], "init")))
@@ -178,6 +179,16 @@ def _agree_on_config(config: dict[str, Any], ranks: Ranks) -> None:
         raise IntegrityError(
             f"the ranks have different configurations (hashes {', '.join(h[:8] for h in hashes)})",
             expected="the same command, code and environment on all ranks",
+        )
+
+
+def _note_missing_target(spec: WorkloadSpec, ranks: Ranks) -> None:
+    if not spec.has_target and ranks.is_zero:
+        key = f"targets.workloads.{spec.name}"
+        print(
+            f"note: {spec.name} has no targets yet, so nothing is reached and its times cannot be "
+            f"scored; target setting finds them: {key}.validation_target and .test_target",
+            flush=True,
         )
 
 

@@ -42,6 +42,13 @@ class WorkloadSpec:
         """Seconds of timed training after which the trial ends."""
         return self.max_runtime * self.budget_factor
 
+    @property
+    def has_target(self) -> bool:
+        """False for a new variant, whose targets must be set first: nobody reaches an infinite
+        one.
+        """
+        return math.isfinite(self.validation_target)
+
     def reached(self, value: float, target: float | None) -> bool:
         """Whether `value` meets `target`; always true without a target, never for NaN."""
         if target is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scoring.errors import LogsError
+from scoring.logs.open_file import read_file
 
 MOST_BYTES = 4 << 20  # AlgoPerf's largest meta_data file has about 10 kB
 
@@ -17,15 +18,9 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         LogsError: too large, not JSON, nested too deeply, or no object.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
+    content = read_file(path, MOST_BYTES)
+    if content is None:
         return {}
-    except OSError as error:
-        raise LogsError(f"{path}: {error.strerror}") from error
-    if len(content) > MOST_BYTES:
-        raise LogsError(f"{path} has more than {MOST_BYTES >> 20} MiB; not read")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -35,6 +35,7 @@ class Trial:
         columns: column -> values [rows]; nan where a cell is empty.  `score` is the clock in
             seconds: finite, not negative; `global_step` is there too.  All empty for a file with
             a header alone; no columns at all if there is no file (`Logs.without_rows`).
+        void: why its times do not count, e.g. after an integrity error; "" if they do.
     """
 
     submission: str
@@ -44,6 +45,7 @@ class Trial:
     number: int
     folder: Path
     columns: Mapping[str, Floats]
+    void: str = ""
 
     @property
     def clock(self) -> Floats:
@@ -61,7 +63,7 @@ class Trial:
         Equality reaches a target, NaN never does, and it need not last.  `goal`: "min" or "max".
         """
         values = self.columns.get(column)
-        if values is None or not len(values):
+        if values is None or not len(values) or self.void:
             return -1
         hit = values <= target if goal == "min" else values >= target
         row = int(hit.argmax())

@@ -70,4 +70,5 @@ def test_a_trial_in_both_frameworks_is_refused():
 
 def test_numbers_in_names_count():
     names = ["trial_10", "trial_2", "trial_1", "b", "9" * 40, "trial_02", "²"]
-    assert sorted(names, key=natural)[1:] == ["b", "trial_1", "trial_02", "trial_2", "trial_10", "²"]
+    ordered = sorted(names, key=natural)
+    assert ordered[1:] == ["b", "trial_1", "trial_02", "trial_2", "trial_10", "²"]

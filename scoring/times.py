@@ -165,7 +165,7 @@ def _grouped(
 def _twice(one: Trial, other: Trial) -> str:
     return (
         f"{one.submission}: trial {one.number} of {one.study} on {one.workload} is there twice, in "
-        f"{one.folder} and in {other.folder}; leave one of them out (--exclude-path FOLDER)"
+        f"{one.folder} and in {other.folder}; leave one of them out (--skip FOLDER)"
     )
 
 

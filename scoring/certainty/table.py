@@ -43,7 +43,7 @@ class Table:
         """Write folder/name.csv, full precision; inf as `inf`, an unknown number as nothing."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.columns)
             writer.writerows([_exact(cell) for cell in row] for row in self.rows)

@@ -97,3 +97,10 @@ class Rules:
         """Rules that score the base workloads alone."""
         kept = tuple(w for w in self.workloads if not w.held_out)
         return replace(self, workloads=kept, changes=(*self.changes, "no held-out workloads"))
+
+    def only_qualification(self) -> Rules:
+        """The cheaper set; one study in the external ruleset, as in the benchmark's rules."""
+        kept = tuple(w for w in self.workloads if w.name in self.qualification)
+        studies = 1 if self.ruleset == "external" else self.studies
+        changes = (*self.changes, "qualification set")
+        return replace(self, workloads=kept, studies=studies, changes=changes)

@@ -210,6 +210,7 @@ def test_the_schedule_is_shortened_to_the_check(all_data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # starts two interpreters with torch
 def test_a_variant_that_trains_and_one_that_does_not(tmp_path, data, capsys):
     variant, _ = written(tmp_path, "digits", 2)
     words = ["check", variant.name, "--config-dir", str(tmp_path), "--steps", "200"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scoring.against.published import published
 from scoring.certainty.group import Group
 from scoring.logs.read import read_logs
 from scoring.profile import profile, ratios
@@ -173,3 +174,15 @@ def test_the_tie_that_decides_a_published_score(scored):
     logs = replace(scored.logs, trials=scored.logs.trials[::-1])
     group = Group.of(logs, scored.rules, "seconds", "reference", "grid100")
     same(group, group.scores, scored.expected["scores"])
+
+
+def test_shipped_times_are_those_of_the_logs(scored):
+    if scored.board.expected["title"] == "synthetic logs":
+        pytest.skip("made up, so not published")
+    rules = scored.rules
+    shipped = published(rules.version, rules.ruleset, rules.names)
+    for clock, times in (("seconds", shipped.seconds), ("steps", shipped.steps)):
+        wanted, found = scored.scored(clock), Group(times, rules, "reference", "grid100")
+        assert found.names == wanted.names
+        assert np.array_equal(found.times, wanted.times, equal_nan=True)
+    assert shipped.hardware == rules.hardware and "mlcommons" in shipped.source

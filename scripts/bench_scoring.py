@@ -1,10 +1,10 @@
-"""What does scoring cost?  Seconds and peak memory from a cold start to scores, profiles and tables,
+"""What does scoring cost?  Seconds and peak memory from a cold start to scores, profiles, tables,
 and with 10,000 resamples more; a JSON line each.
 
     python scripts/bench_scoring.py LOGS --rules 0.5 [--repeats 3] [--resamples 10000]
 
-LOGS: a folder of submissions, or a .tar.gz of one.  `cpu` is what the command itself computed, which
-another command beside it does not change; `wall` is what somebody waits.
+LOGS: a folder of submissions, or a .tar.gz of one.  `cpu` is what the command itself computed,
+which another command beside it does not change; `wall` is what somebody waits.
 """
 
 import argparse

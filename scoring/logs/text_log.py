@@ -1,4 +1,4 @@
-"""What does a text log of a run say?  For looking at runs without csv files; scores never need it.
+"""What does a text log of a run say?  For looking at runs without csv; scores never need it.
 
 A line with `--- Tuning run 2/5 ---` starts trial 2; before the first one the trial is 0.  A line
 with `Metrics: {...}` has a Python literal with `eval_results`, pairs of a step and a dict of

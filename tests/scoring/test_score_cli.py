@@ -101,6 +101,7 @@ def test_a_broken_file_is_named_and_changes_the_exit_code(capsys, tmp_path):
     put(tmp_path, "a/study_0/criteo1tb_jax/trial_1")
     put(tmp_path, "a/study_0/criteo1tb_jax/trial_2", [("x", 1, 2)])
     put(tmp_path, "b\x1b[31m/study_0/criteo1tb_jax/trial_1")
+    put(tmp_path, "b\x1b[31m/study_0/criteo1tb_jax/trial_2", [("y", 1, 2)])
     assert main([str(tmp_path), "--rules", "0.6"]) == 1
     out, err = told(capsys)
     assert "trial_2/eval_measurements.csv: line 2: 'x' is no number" in err

@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     find_own_modules()
     try:
         names = [word for word in [*options.workloads, *rest] if "=" not in word]
+        options.file.parent.mkdir(parents=True, exist_ok=True)  # before hours of runs, not after
         words = tuple(word for word in [*options.workloads, *rest] if "=" in word)
         recipes = checked(options.recipes)
         version = compose_config([f"workload={names[0]}", *words], needs_data=False)["targets"]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from scoring.asked import Asked
 from scoring.certainty import cli as certainty
-from scoring.certainty.group import Group
 from scoring.certainty.table import shown
 from scoring.check import DIFFERS, compare, refuse
 from scoring.errors import RulesError, ScoringError
@@ -122,8 +122,9 @@ def _chosen(logs: Logs, names: Sequence[str] | None) -> Logs:
 
 def _score(logs: Logs, rules: Rules, options: Namespace) -> None:
     """Print the leaderboard and what else was asked for; write files."""
-    group = Group.of(logs, rules, options.time, options.best_trial, options.integral)
-    board = board_of(group, options.time)
+    asked = Asked(logs, rules, options)
+    group = asked.group
+    board = board_of(group, asked.clock)
     baseline = options.baseline
     if baseline is not None and (baseline not in board.submissions or not board.timed):
         there = ", ".join(board.submissions)
@@ -139,7 +140,7 @@ def _score(logs: Logs, rules: Rules, options: Namespace) -> None:
         found = csv_tables(logs, group, board, first, logs.findings)
         written += write_all(found, Path(options.out))
     for part in (certainty, pictures, report):
-        written += part.run(logs, rules, None, options)
+        written += part.run(asked)
     if written:
         print(f"\nwrote {len(written)} files, e.g. {written[0]}")
 

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.rules.model import EXCLUSION
+
 Floats = NDArray[np.float64]
-FACTOR = 4.0  # a time above the fastest one times this does not count (exactly this does)
 
 COUNTS, NOT_REACHED, MISSING, OVER, BASE_FAILED, HELD_OUT_FAILED = range(6)
 
 
 def apply_held_out(
-    times: Floats, base_of: Sequence[int], scored: int, factor: float = FACTOR
+    times: Floats, base_of: Sequence[int], scored: int, factor: float = EXCLUSION
 ) -> tuple[Floats, NDArray[np.int8]]:
     """(times that count [..., S, B], reasons [..., S, W]) from those of workloads [..., S, W].
 
@@ -28,7 +29,7 @@ def apply_held_out(
     Args:
         base_of: for each held-out workload, the place of its base among the scored ones.
         scored: B.
-        factor: of the second rule.
+        factor: of the second rule; exactly so many times the fastest counts.
 
     Returns:
         The reasons are COUNTS, NOT_REACHED, MISSING, OVER, BASE_FAILED (a held-out time), or

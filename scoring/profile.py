@@ -6,8 +6,9 @@ Shapes: any leading axes `...`, S submissions, B scored workloads, T values of t
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.rules.model import TAU_MAX
+
 Floats = NDArray[np.float64]
-TAU_MAX = 4.0
 GRID = 100  # values of tau in the reference's integral
 
 

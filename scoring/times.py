@@ -8,6 +8,8 @@ Seconds (or steps): inf where the target was not reached, nan where there is no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,20 @@ class TrialTimes:
     seconds: Floats
     rows: Ints
     numbers: Ints
+
+    def cell(self, trial: Trial) -> tuple[int, int, int, int] | None:
+        """(s, w, k, t) of a trial; None if its workload or submission is not among these."""
+        key = (trial.submission, trial.workload, trial.study)
+        found = self._cells.get(key)
+        if found is None:
+            return None
+        return (*found, int((self.numbers[found] == trial.number).argmax()))
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str], tuple[int, int, int]]:
+        axes = (self.submissions, self.workloads, self.studies)
+        sizes = product(*(range(len(axis)) for axis in axes))
+        return {names: place for names, place in zip(product(*axes), sizes)}  # type: ignore[misc]
 
     def place(self, best_trial: str = "time") -> Ints:
         """[S, W, K, T] place of each trial in the order in which the best is chosen; 0: the best.

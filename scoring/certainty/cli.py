@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
+from scoring.asked import Asked
 from scoring.certainty import bootstrap, cells, eval_period, leave_one_out, sweeps, transfer
 from scoring.certainty.group import Group
 from scoring.certainty.head_to_head import fastest, head_to_head
-from scoring.certainty.resample import UNITS, Plan
+from scoring.certainty.resample import UNITS
 from scoring.certainty.table import Table
 from scoring.certainty.what_if import Changes, assignments, changed_group, table
 from scoring.logs.trial import Logs
-from scoring.rules.model import Rules
 
 SEED = 0
 QUESTIONS = {
@@ -65,23 +65,19 @@ def add_flags(parser: ArgumentParser) -> None:
     )
 
 
-def run(logs: Logs, rules: Rules, scores: object, options: Namespace) -> list[Path]:
-    """Prints the tables asked for, writes them as csv with --out, and returns the files.
-
-    Args:
-        scores: not needed: everything is scored again.
-        options: with `best_trial`, `integral`, `time` and `out` beside the flags of `add_flags`.
-    """
+def run(asked: Asked) -> list[Path]:
+    """Prints the tables asked for, writes them as csv with --out, and returns the files."""
     written = []
-    for found in asked_for(logs, rules, options):
+    for found in asked_for(asked):
         print(f"\n{found.text()}", end="")
-        if options.out:
-            written.append(found.write(Path(options.out)))
+        if asked.options.out:
+            written.append(found.write(Path(asked.options.out)))
     return written
 
 
-def asked_for(logs: Logs, rules: Rules, options: Namespace) -> Iterator[Table]:
+def asked_for(asked: Asked) -> Iterator[Table]:
     """The tables, one after the other."""
+    options = asked.options
     changes = Changes(
         assignments(options.target, "--target"),
         assignments(options.budget, "--budget"),
@@ -89,11 +85,9 @@ def asked_for(logs: Logs, rules: Rules, options: Namespace) -> Iterator[Table]:
     )
     if options.bootstrap is None and options.sure is None and not changes:
         return
-    clock = options.time or "seconds"
-    group = Group.of(logs, rules, clock, options.best_trial, options.integral)
+    logs, group, clock = asked.logs, asked.group, asked.clock
     if options.bootstrap is not None:
-        drawn = (options.resample, options.resample_trials, options.resample_studies)
-        yield from bootstrap.tables(group, Plan(options.bootstrap, options.seed, *drawn))
+        yield from bootstrap.tables(group, asked.plan(options.bootstrap))
     if options.sure is not None:
         for question in options.sure or QUESTIONS:
             yield from _answer(question, logs, group, clock)

@@ -38,16 +38,10 @@ def crossing(trial: Trial, workload: Workload, clock: str = "seconds") -> float:
 def interpolated(logs: Logs, group: Group, clock: str = "seconds") -> Group:
     """The group with interpolated times; the best trial is the fastest by them."""
     seconds = group.trials.seconds.copy()
-    axes = (group.names, group.trials.workloads, group.trials.studies)
-    places = [{name: i for i, name in enumerate(axis)} for axis in axes]
-    workloads = {workload.name: workload for workload in group.rules.workloads}
-    numbers = group.trials.numbers
     for trial in logs.trials:
-        if trial.workload in workloads and trial.submission in places[0]:
-            keys = (trial.submission, trial.workload, trial.study)
-            s, w, k = (place[key] for place, key in zip(places, keys))
-            t = int((numbers[s, w, k] == trial.number).argmax())
-            seconds[s, w, k, t] = crossing(trial, workloads[trial.workload], clock)
+        cell = group.trials.cell(trial)
+        if cell is not None:
+            seconds[cell] = crossing(trial, group.rules.workloads[cell[1]], clock)
     return group.with_seconds(seconds)
 
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from scoring.incremental.evidence import Bools, Evidence, Floats, Rivals
 from scoring.profile import ratios, scores
-
-TAU_MAX = 4.0  # of the benchmark: a ratio from here on counts nothing
+from scoring.rules.model import TAU_MAX
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def scored(rivals: Rivals, times: Floats) -> tuple[Floats, Floats]:
     """
     others = np.broadcast_to(rivals.times, (*times.shape[:-1], *rivals.times.shape))
     group = np.concatenate([times[..., None, :], others], axis=-2)
-    found = scores(ratios(group), tau_max=TAU_MAX)
+    found = scores(ratios(group))
     return found[..., 0], found[..., 1:]
 
 

@@ -14,7 +14,7 @@ from scoring.incremental.bounds import scored
 from scoring.incremental.evidence import Evidence, Floats, Rivals
 from scoring.incremental.policy import Rules as Policy
 from scoring.incremental.policy import Shown, advance, assess
-from scoring.logs.trial import Logs, Trial
+from scoring.logs.trial import Logs
 from scoring.rules.model import Rules
 from scoring.times import TrialTimes, trial_times, workload_times
 
@@ -117,17 +117,11 @@ def _ends(
     ends = np.zeros(times.seconds.shape)
     curves = {}
     for trial in logs.trials:
-        if trial.workload not in times.workloads or not len(trial.clock):
+        place = times.cell(trial)
+        if place is None or not len(trial.clock):
             continue
-        place = _place(trial, times)
         workload = rules.workloads[place[1]]
         metric = trial.columns.get(workload.column, np.full(len(trial.clock), np.nan))
         ends[place] = trial.clock[-1]
         curves[place] = (trial.clock, metric if workload.goal == "max" else -metric)
     return ends, curves
-
-
-def _place(trial: Trial, times: TrialTimes) -> tuple[int, int, int, int]:
-    s, w = times.submissions.index(trial.submission), times.workloads.index(trial.workload)
-    k = times.studies.index(trial.study)
-    return s, w, k, int(np.flatnonzero(times.numbers[s, w, k] == trial.number)[0])

@@ -58,16 +58,13 @@ class Trial:
         return self.columns.get(STEPS, np.empty(0))
 
     def first_hit(self, column: str, goal: str, target: float) -> int:
-        """Row of the first evaluation at or beyond the target; -1 if there is none.
-
-        Equality reaches a target, NaN never does, and it need not last.  `goal`: "min" or "max".
+        """Row of the first evaluation at or beyond the target, which need not last; -1 if there is
+        none.  Otherwise as the function `first_hit`.
         """
         values = self.columns.get(column)
         if values is None or not len(values) or self.void:
             return -1
-        hit = values <= target if goal == "min" else values >= target
-        row = int(hit.argmax())
-        return row if hit[row] else -1
+        return first_hit(values, goal, target)
 
     def hparams(self) -> dict[str, Any]:
         """hparams.json; {} if there is none, as in self-tuning.
@@ -133,6 +130,16 @@ class Logs:
             for trials in (self.trials, self.without_rows)
         )
         return Logs(kept, empty, self.findings)
+
+
+def first_hit(values: Floats, goal: str, target: float) -> int:
+    """Place of the first of the values [N], N > 0, at or beyond the target; -1 if there is none.
+
+    Equality reaches a target, NaN never does.  `goal`: "min" or "max".
+    """
+    hit = values <= target if goal == "min" else values >= target
+    row = int(hit.argmax())
+    return row if hit[row] else -1
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from pathlib import Path
 
-from scoring.logs.trial import Logs
+from scoring.asked import FOLDER, Asked
 from scoring.pictures.draw import FORMATS, KINDS, TRIALS, draw
-from scoring.report.from_options import FOLDER, board_for
 from scoring.report.runs import runs_of
-from scoring.rules.model import Rules
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -27,16 +25,12 @@ def add_flags(parser: ArgumentParser) -> None:
     )
 
 
-def run(logs: Logs, rules: Rules, scores: object, options: Namespace) -> list[Path]:
-    """Draws what was asked for and returns the files; nothing without --pictures.
-
-    Args:
-        scores: not needed: a board holds what is drawn.
-    """
+def run(asked: Asked) -> list[Path]:
+    """Draws what was asked for and returns the files; nothing without --pictures."""
+    options = asked.options
     if options.pictures is None:
         return []
     kinds = options.pictures or KINDS
-    board = board_for(logs, rules, options)
-    runs = runs_of(logs, board)[0] if TRIALS & set(kinds) else []
+    runs = runs_of(asked.logs, asked.board)[0] if TRIALS & set(kinds) else []
     folder = Path(options.out or FOLDER) / "pictures"
-    return draw(board, runs, folder, kinds, options.picture_formats)
+    return draw(asked.board, runs, folder, kinds, options.picture_formats)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.logs.trial import first_hit
+
 Floats = NDArray[np.float64]
 
 POINTS = 60  # of a median curve
@@ -32,10 +34,8 @@ class Points:
 
     def first_hit(self, target: float, goal: str) -> float:
         """Where the target is first reached; inf if never.  NaN reaches nothing."""
-        if self.void:
-            return float("inf")
-        hit = self.y <= target if goal == "min" else self.y >= target
-        return float(self.x[int(hit.argmax())]) if hit.any() else float("inf")
+        row = -1 if self.void or not self.y.size else first_hit(self.y, goal, target)
+        return float("inf") if row < 0 else float(self.x[row])
 
     def best(self, goal: str) -> float:
         """The best value; nan if there is none."""

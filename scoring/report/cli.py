@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
+from scoring.asked import FOLDER, Asked
 from scoring.logs.trial import Finding, Logs
 from scoring.report.board import Board
 from scoring.report.data import page_data
-from scoring.report.from_options import FOLDER, board_for
 from scoring.report.latex import latex
 from scoring.report.markdown import markdown
 from scoring.report.page import write_page
 from scoring.report.runs import runs_of
 from scoring.report.tables import Table, report_tables
-from scoring.rules.model import Rules
 
 TABLES: dict[str, tuple[str, Callable[[Table], str]]] = {
     "markdown": ("tables.md", markdown),
@@ -40,19 +39,16 @@ def add_flags(parser: ArgumentParser) -> None:
     )
 
 
-def run(logs: Logs, rules: Rules, scores: object, options: Namespace) -> list[Path]:
-    """Writes what was asked for and returns the files; nothing without --html or --tables.
-
-    Args:
-        scores: not needed: a board holds what is written.
-    """
+def run(asked: Asked) -> list[Path]:
+    """Writes what was asked for and returns the files; nothing without --html or --tables."""
+    options = asked.options
     if not (options.html or options.tables):
         return []
-    board, folder = board_for(logs, rules, options), Path(options.out or FOLDER)
-    written = [_write_tables(board, folder, kind) for kind in options.tables]
+    folder = Path(options.out or FOLDER)
+    written = [_write_tables(asked.board, folder, kind) for kind in options.tables]
     if options.html:
         written.append(folder / "index.html")
-        write_html(logs, board, written[-1])
+        write_html(asked.logs, asked.board, written[-1])
     return written
 
 

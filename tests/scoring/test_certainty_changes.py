@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoring.asked import Asked
 from scoring.certainty import cells, cli, eval_period, leave_one_out, sweeps, transfer
 from scoring.certainty.group import Group
 from scoring.certainty.head_to_head import equal, fastest, wins
@@ -201,15 +202,15 @@ def options(*asked):
 
 
 def test_the_command_line_prints_and_writes(tmp_path, capsys):
-    assert cli.run(LOGS, RULES, None, options()) == [] and not capsys.readouterr().out
+    assert cli.run(Asked(LOGS, RULES, options())) == [] and not capsys.readouterr().out
     asked = options("--sure", "--bootstrap", "9", "--seed", "4", "--target", "ogbg=0.52")
     asked.out = str(tmp_path)
-    written = cli.run(LOGS, RULES, None, asked)
+    written = cli.run(Asked(LOGS, RULES, asked))
     out = capsys.readouterr().out
     assert "seed 4" in out and "What if: target ogbg = 0.52" in out
     assert len({path.name for path in written}) == len(written) > 20
     assert "quick" in (tmp_path / "bootstrap_pairs.csv").read_text()
-    only = cli.run(LOGS, RULES, None, options("--sure", "cells"))
+    only = cli.run(Asked(LOGS, RULES, options("--sure", "cells")))
     assert only == [] and "Single times" in capsys.readouterr().out
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoring.asked import Asked
 from scoring.certainty import cli as certainty
 from scoring.certainty.group import Group
 from scoring.certainty.resample import Plan
+from scoring.logs.read import read_logs
 from scoring.pictures import cli as pictures
 from scoring.report import cli as report
 from scoring.report.from_group import board_of
 from scoring.report.runs import runs_of
+from scoring.rules.load import load_rules
 from scoring.rules.model import Rules, Workload
 from scoring.times import TrialTimes
-
-read_logs = pytest.importorskip("scoring.logs.read").read_logs
-load_rules = pytest.importorskip("scoring.rules.load").load_rules
 
 PUBLIC = Path(__file__).parents[2].parent / "shared" / "golden" / "leaderboards" / "v0.6"
 RULES = Rules(
@@ -62,13 +62,13 @@ def options(tree, *asked):
 def test_nothing_is_written_unless_it_is_asked_for(tree):
     logs = read_logs([tree / "logs"])
     asked = options(tree)
-    assert report.run(logs, RULES, None, asked) == pictures.run(logs, RULES, None, asked) == []
+    assert report.run(Asked(logs, RULES, asked)) == pictures.run(Asked(logs, RULES, asked)) == []
     assert not (tree / "out").exists()
 
 
 def test_page_and_tables_are_written_side_by_side(tree):
     asked = options(tree, "--html", "--tables", "markdown", "latex")
-    written = report.run(read_logs([tree / "logs"]), RULES, None, asked)
+    written = report.run(Asked(read_logs([tree / "logs"]), RULES, asked))
     assert [path.name for path in written] == ["tables.md", "tables.tex", "index.html"]
     assert "| **quick**" in written[0].read_text()
     assert "slow&lt;b&gt;" in written[0].read_text()
@@ -79,13 +79,13 @@ def test_page_and_tables_are_written_side_by_side(tree):
 
 def test_intervals_are_those_of_the_bootstrap_that_was_asked_for(tree):
     asked = options(tree, "--html", "--bootstrap", "20", "--seed", "3")
-    (page,) = report.run(read_logs([tree / "logs"]), RULES, None, asked)
+    (page,) = report.run(Asked(read_logs([tree / "logs"]), RULES, asked))
     assert "20 resamples of studies, seed 3" in page.read_text()
 
 
 def test_a_page_names_no_folder_above_the_logs(tree):
     asked = options(tree, "--html")
-    (page,) = report.run(read_logs([tree / "logs"]), RULES, None, asked)
+    (page,) = report.run(Asked(read_logs([tree / "logs"]), RULES, asked))
     text = page.read_text()
     assert "hparams.json is no JSON" in text  # of the broken one
     assert str(tree) not in text
@@ -93,13 +93,13 @@ def test_a_page_names_no_folder_above_the_logs(tree):
 
 def test_pictures_of_some_kinds(tree):
     asked = options(tree, "--pictures", "profile", "hparams", "--picture-formats", "png")
-    written = pictures.run(read_logs([tree / "logs"]), RULES, None, asked)
+    written = pictures.run(Asked(read_logs([tree / "logs"]), RULES, asked))
     assert [path.name for path in written] == ["profile.png", "hparams_quick.png"]
     assert {path.parent for path in written} == {tree / "out" / "pictures"}
 
 
 def test_without_a_kind_all_are_drawn(tree):
-    written = pictures.run(read_logs([tree / "logs"]), RULES, None, options(tree, "--pictures"))
+    written = pictures.run(Asked(read_logs([tree / "logs"]), RULES, options(tree, "--pictures")))
     assert {path.stem for path in written} >= {"profile", "heat_map", "tau", "curves_ogbg"}
     assert {path.suffix for path in written} == {".png", ".svg"}
 

@@ -2,7 +2,6 @@
 folder.  No torch.
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from algoperf_pt.records import EVAL_ROWS
+from algoperf_pt.eval_rows import read_eval_rows
 from algoperf_pt.result import read_result
 
 PICTURE = "learning_curve.png"
@@ -73,8 +72,7 @@ def plot(folder: Path, result: dict[str, Any]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with (folder / EVAL_ROWS).open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_eval_rows(folder)
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

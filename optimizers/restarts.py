@@ -25,7 +25,7 @@ from algoperf_pt.optimizer_submission import OptimizerSubmission
 from algoperf_pt.submission import Metrics
 from algoperf_pt.view import WorkloadView
 from algoperf_pt.workload_data import Batch
-from optimizers.sequential import delayed_updates
+from optimizers.sequential import copies, delayed_updates
 
 
 class Restarts(OptimizerSubmission):
@@ -155,11 +155,6 @@ class Restarts(OptimizerSubmission):
 
     def load_rank_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._first_buffers, self._best_buffers = state_dict["first"], state_dict["best"]
-
-
-def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Of their values."""
-    return [tensor.detach().clone() for tensor in tensors]
 
 
 def _refuse(name: str, value: Any, expected: str, where: str = "") -> None:

@@ -50,7 +50,7 @@ class Sequential(OptimizerSubmission):
     def setup(self, workload: WorkloadView, hparams: Hparams) -> None:  # type: ignore[override]
         super().setup(workload, hparams)
         self._workload = workload
-        self._first = [p.detach().clone() for p in self.parameters]
+        self._first = copies(self.parameters)
         factors = [part["schedule"].get("horizon_factor", 1.0) for part in self._parts]
         lengths = [math.ceil(factor * workload.spec.step_hint) for factor in factors]
         self._ends = list(accumulate(lengths))
@@ -95,6 +95,11 @@ class Delayed:
     def __call__(self, step: int) -> float:
         factor: float = self.schedule(step - self.start)
         return factor
+
+
+def copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Of their values."""
+    return [tensor.detach().clone() for tensor in tensors]
 
 
 def delayed_updates(

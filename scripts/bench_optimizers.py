@@ -26,17 +26,16 @@ import psutil  # noqa: E402
 import torch  # noqa: E402
 
 from algoperf_pt.assemble import make_submission, make_workload  # noqa: E402
-from algoperf_pt.config import compose_config  # noqa: E402
 from algoperf_pt.errors import AlgoperfError  # noqa: E402
 from algoperf_pt.hparams import Hparams  # noqa: E402
 from algoperf_pt.ranks import Ranks  # noqa: E402
 from algoperf_pt.spec import make_spec  # noqa: E402
+from algoperf_pt.versions import compose_somehow  # noqa: E402
 from algoperf_pt.view import Engine, TimeView, WorkloadView  # noqa: E402
 from algoperf_pt.workload import Loss, Workload  # noqa: E402
 from scripts.choices import command, ready_submissions, scored_workloads  # noqa: E402
 from scripts.optimizer_costs import Cost, cost, put_counters, state_bytes  # noqa: E402
 
-VERSIONS = ("v06", "v10", "v05")  # of the targets: the first that has the workload
 BYTES_HELD = 40  # an element: itself, its gradient, AdamW's state, and 24 for the rule's
 WIDTH = 1024  # of the products that the speed of products is measured with
 COLUMNS = """columns:
@@ -219,13 +218,7 @@ def _wait(device: torch.device) -> None:
 
 def _config(workload: str, rule: str) -> dict[str, Any]:
     """The composed configuration, with targets that know the workload."""
-    for version in VERSIONS:
-        try:
-            overrides = [*command(workload, rule), f"targets={version}"]
-            return compose_config(overrides, needs_data=False)
-        except AlgoperfError as error:
-            last = error
-    raise last
+    return compose_somehow(command(workload, rule))[0]
 
 
 def _fit(workload: Workload, memory_gb: float | None) -> str:

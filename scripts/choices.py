@@ -30,7 +30,7 @@ def tiny_workloads() -> list[str]:
 def command(workload: str, submission: str) -> list[str]:
     """Overrides of a trial at the submission's default point, with the rule set that it is for."""
     path = CONF / "submission" / f"{submission}.yaml"
-    node = _node(path.parent, submission) if path.exists() else {}
+    node = read_node(path.parent, submission) if path.exists() else {}
     rules = ["ruleset=self_tuning"] if node.get("tuning") == "self" else []
     drawn = node.get("space") and not node.get("points")  # and not the default point
     point = ["submission.space=null"] if drawn else []
@@ -39,11 +39,14 @@ def command(workload: str, submission: str) -> list[str]:
 
 def _workloads() -> dict[str, Any]:
     folder = CONF / "workload"
-    return {path.stem: _node(folder, path.stem) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: read_node(folder, path.stem) for path in sorted(folder.glob("*.yaml"))}
 
 
-def _node(folder: Path, name: str) -> Any:
-    """A YAML with the ones that it builds on, not resolved."""
+def read_node(folder: Path, name: str) -> Any:
+    """A YAML of a configuration group with the ones of the same group that it builds on, not
+    resolved.
+    """
     loaded: Any = OmegaConf.load(folder / f"{name}.yaml")
-    parents = [d for d in loaded.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
-    return OmegaConf.merge(*(_node(folder, parent) for parent in parents), loaded)
+    listed = [d for d in loaded.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
+    parents = [d.removeprefix(f"/{folder.name}/").removesuffix("@_here_") for d in listed]
+    return OmegaConf.merge(*(read_node(folder, parent) for parent in parents), loaded)

@@ -19,9 +19,10 @@ from typing import Any
 from algoperf_pt.config import Config, compose_config, trial_folder
 from algoperf_pt.errors import ConfigError
 from algoperf_pt.heldout.files import names_of
-from algoperf_pt.heldout.versions import compose_somehow
 from algoperf_pt.records import ALL_ROWS
 from algoperf_pt.result import read_result
+from algoperf_pt.sweep.child import environment
+from algoperf_pt.versions import compose_somehow
 
 _EDGE = 0.1  # share of the rows whose mean is the loss at the start, and at the end
 _DONE = ("step_limit", "reached", "submission_done")
@@ -98,9 +99,8 @@ class Check:
         command = [sys.executable, "-P", "-c", _START, *words]
         if self.config_dir:
             command.append(f"--config-dir={self.config_dir}")
-        paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        own = environment(os.environ)
+        done = subprocess.run(command, env=own, capture_output=True, text=True)
         return done.stdout + done.stderr
 
     def _verdict(self, folder: Path, output: str) -> Verdict:

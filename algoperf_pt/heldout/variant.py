@@ -17,7 +17,7 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.heldout.axes import Axis, parse_axes
 from algoperf_pt.heldout.files import names_of, read_ours, read_yaml
 from algoperf_pt.heldout.generate import generate, settings, variant_name
-from algoperf_pt.heldout.versions import compose_somehow
+from algoperf_pt.versions import compose_somehow
 
 _INHERITED = ("metric", "direction", "strict", "max_runtime", "eval_period", "step_hint")
 

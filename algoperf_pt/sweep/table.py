@@ -2,7 +2,6 @@
 trials that failed, with the last lines of their consoles.
 """
 
-import csv
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from algoperf_pt.eval_rows import best, read_eval_rows
 from algoperf_pt.heartbeat import CLOCK_FILE, Phase, read_clock
-from algoperf_pt.records import EVAL_ROWS
 from algoperf_pt.status import Status
 from algoperf_pt.sweep.backends import Running
 from algoperf_pt.sweep.child import CONSOLE
@@ -64,8 +63,8 @@ def progress(planned: Planned) -> str:
         return "starts"
     timed, phase = clock
     doing = ", evaluates" if phase is Phase.EVAL else ""
-    best = _best(planned)
-    value = "" if best is None else f", {planned.spec.metric} {best:.4g}"
+    found = _best(planned)
+    value = "" if found is None else f", {planned.spec.metric} {found:.4g}"
     return f"{100 * timed / planned.spec.budget:.0f} %{value}{doing}"
 
 
@@ -221,15 +220,11 @@ def _cell(planned: Planned, outcomes: Outcomes, places: Mapping[Planned, str]) -
 def _best(planned: Planned) -> float | None:
     """Best validation value so far, from the evaluation rows."""
     try:
-        with (planned.folder / EVAL_ROWS).open() as file:
-            rows = list(csv.DictReader(file))
+        rows = read_eval_rows(planned.folder)
     except OSError:
         return None
     spec = planned.spec
-    found = [row.get(f"validation/{spec.metric}") for row in rows]
-    values = [float(text) for text in found if text]
-    choose = max if spec.direction == "max" else min
-    return choose(values) if values else None
+    return best((row.get(f"validation/{spec.metric}") for row in rows), spec.direction)
 
 
 def _stopping(running: int, kill: bool) -> str:

@@ -1,13 +1,12 @@
 """What did a finished trial of target setting achieve?  Read from its folder."""
 
-import csv
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from algoperf_pt.eval_rows import best, read_eval_rows
 from algoperf_pt.result import read_result
 from algoperf_pt.status import Status
 
@@ -51,8 +50,7 @@ def _read(folder: Path, metric: str, direction: str) -> Run | None:
     result = read_result(folder)
     if result is None or result["status"] != Status.STEP_LIMIT.value:
         return None
-    with (folder / "eval_measurements.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_eval_rows(folder)
     validation = best((row.get(f"validation/{metric}") for row in rows), direction)
     if validation is None:
         return None
@@ -67,12 +65,3 @@ def _read(folder: Path, metric: str, direction: str) -> Run | None:
         seconds=result["elapsed"],
         folder=folder,
     )
-
-
-def best(cells: Iterable[str | None], direction: str) -> float | None:
-    """The best of the numbers; cells that are empty or no number do not count."""
-    numbers = [float(cell) for cell in cells if cell]
-    finite = [number for number in numbers if math.isfinite(number)]
-    if not finite:
-        return None
-    return max(finite) if direction == "max" else min(finite)

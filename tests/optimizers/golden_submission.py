@@ -10,7 +10,7 @@ Shapes: N = 8 examples, C = 3 classes.
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,9 @@ from algoperf_pt.spec import WorkloadSpec, make_spec
 from algoperf_pt.submission import Submission
 from algoperf_pt.view import Engine, TimeView, WorkloadView
 from algoperf_pt.workload import EvalOutput, Loss, Workload
+from scripts.choices import read_node
 from tests.optimizers import problem
+from tests.support.runs import assert_same
 
 FOLDER = Path(__file__).parents[2] / "conf" / "submission"
 # the budget that the published runs of the golden file were told, s
@@ -154,6 +156,27 @@ class Run:
         return [group["lr"] for update in updates for group in update.optimizer.param_groups]
 
 
+def assert_resumes(make: Callable[[], Run], at: int, steps: int) -> None:
+    """A trial that is saved after `at` steps and goes on as another one ends, after `steps`, as one
+    that was never interrupted.
+    """
+    whole, first, second = make(), make(), make()
+    for trial, count in ((whole, steps), (first, at)):
+        for _ in range(count):
+            trial.step()
+    second.workload.load_state_dict(first.workload.state_dict())
+    second.submission.load_state_dict(first.submission.state_dict())
+    second.submission.load_rank_state_dict(first.submission.rank_state_dict())
+    second.step_number = at
+    for _ in range(at):
+        next(second.batches)
+    for _ in range(steps - at):
+        second.step()
+    assert_same(whole.submission.state_dict(), second.submission.state_dict())
+    assert_same(whole.submission.rank_state_dict(), second.submission.rank_state_dict())
+    assert_same(dict(whole.workload.state_dict()), dict(second.workload.state_dict()))
+
+
 def composed(
     name: str, hparams: Mapping[str, Any] | None = None, overrides: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -174,10 +197,7 @@ def _compose(command: tuple[str, ...]) -> dict[str, Any]:
 
 def node(name: str) -> Any:
     """A submission's YAML with the ones that it builds on, not resolved."""
-    loaded: Any = OmegaConf.load(FOLDER / f"{name}.yaml")
-    names = [d.removeprefix("/submission/") for d in loaded.pop("defaults", [])]
-    parents = [node(name.removesuffix("@_here_")) for name in names if name != "_self_"]
-    return OmegaConf.merge(*parents, loaded)
+    return read_node(FOLDER, name)
 
 
 def load(name: str, hparams: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 
 from algoperf_pt.errors import SubmissionError
 from optimizers.restarts import Restarts
-from tests.optimizers.golden_submission import Run
+from tests.optimizers.golden_submission import Run, assert_resumes
 from tests.support.runs import assert_same
 
 NAME = "restarts_self"
@@ -85,19 +85,7 @@ def test_a_trial_that_diverges_at_every_rate_ends() -> None:
 
 @pytest.mark.parametrize("at", (2, 4, 7, 11, 12, 15))
 def test_it_resumes_in_any_attempt(at: int) -> None:
-    whole, first, second = start(), start(), start()
-    run(whole, 20)
-    run(first, at)
-    second.workload.load_state_dict(first.workload.state_dict())
-    second.submission.load_state_dict(first.submission.state_dict())
-    second.submission.load_rank_state_dict(first.submission.rank_state_dict())
-    second.step_number = at
-    for _ in range(at):
-        next(second.batches)
-    run(second, 20 - at)
-    assert_same(whole.submission.state_dict(), second.submission.state_dict())
-    assert_same(whole.submission.rank_state_dict(), second.submission.rank_state_dict())
-    assert_same(dict(whole.workload.state_dict()), dict(second.workload.state_dict()))
+    assert_resumes(start, at, 20)
 
 
 def test_copies_are_given_back_after_the_search() -> None:

@@ -5,8 +5,7 @@ import pytest
 
 from algoperf_pt.errors import SubmissionError
 from optimizers.sequential import Sequential
-from tests.optimizers.golden_submission import Run
-from tests.support.runs import assert_same
+from tests.optimizers.golden_submission import Run, assert_resumes
 
 NAME = "nadamw_sequential_self"
 HINT = 8  # steps; the parts take 8, 8 and 6
@@ -49,16 +48,7 @@ def test_rates_start_anew_and_the_trial_ends_after_the_last_part() -> None:
 
 @pytest.mark.parametrize("at", (3, 8, 11))
 def test_it_resumes_in_any_part(at: int) -> None:
-    whole, first = run(Run(NAME, step_hint=HINT), 19), run(Run(NAME, step_hint=HINT), at)
-    second = Run(NAME, step_hint=HINT)
-    second.workload.load_state_dict(first.workload.state_dict())
-    second.submission.load_state_dict(first.submission.state_dict())
-    second.step_number = at
-    for _ in range(at):
-        next(second.batches)
-    run(second, 19 - at)
-    assert_same(whole.submission.state_dict(), second.submission.state_dict())
-    assert_same(dict(whole.workload.state_dict()), dict(second.workload.state_dict()))
+    assert_resumes(lambda: Run(NAME, step_hint=HINT), at, 19)
 
 
 def test_no_parts_are_refused() -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from scripts.choices import read_node, tiny_workloads
+
 FOLDER = Path(__file__).parents[2] / "conf" / "workload"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def node(name):
     """The workload's YAML with the ones that it builds on, unresolved groups left alone."""
-    loaded = OmegaConf.load(FOLDER / f"{name}.yaml")
-    parents = [d for d in loaded.pop("defaults", []) if d != "_self_"]
-    return OmegaConf.merge(*(node(parent) for parent in parents), loaded)
+    return read_node(FOLDER, name)
 
 
 def version_of(name):
@@ -29,8 +29,7 @@ def version_of(name):
 
 
 TIERS = {name: node(name).get("tier", "full") for name in NAMES}
-# tiny ones write their raw files; digits come with a package
-TRAINABLE = [name for name in NAMES if TIERS[name] == "tiny" or name == "digits"]
+TRAINABLE = tiny_workloads()
 
 
 def write_raw(name, folder):

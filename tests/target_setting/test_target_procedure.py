@@ -6,8 +6,9 @@ import pytest
 
 from algoperf_pt.config import compose_config
 from algoperf_pt.errors import ConfigError
+from algoperf_pt.eval_rows import best
 from algoperf_pt.target_setting.__main__ import main
-from algoperf_pt.target_setting.runs import Run, best
+from algoperf_pt.target_setting.runs import Run
 from algoperf_pt.target_setting.statistic import best_run, targets
 
 

@@ -5,6 +5,36 @@ const CURVES_NOTE =
   "Median over the studies of each study's best trial, and the range from the best to the worst " +
   "study. A trial that has ended keeps its last value.";
 
+// The columns of one cell of the board: what it is of, its time, and that over the fastest.
+// cell(row) gives its submission and workload.
+function cellColumns(title, view, cell) {
+  return [
+    {
+      title,
+      key: "name",
+      stick: true,
+      cell: (r) => h("td", { class: "stick", title: r.name }, link(r.name, view, r.name)),
+    },
+    {
+      title: D.clock === "steps" ? "Steps to target" : "Time to target",
+      key: "t",
+      number: true,
+      cell: (r) =>
+        h(
+          "td",
+          { class: "number" + (r.why ? " miss" : "") + (r.best ? " best" : "") },
+          h("a", { href: address("cell", ...cell(r)) }, amountOf(r.t)),
+        ),
+    },
+    {
+      title: "Of the fastest",
+      key: "r",
+      number: true,
+      cell: (r) => (r.r === null ? "–" : digits(r.r, 2) + "×"),
+    },
+  ];
+}
+
 function perWorkload(s) {
   const rows = D.workloads.map((w, i) => ({
     name: w.name,
@@ -16,29 +46,7 @@ function perWorkload(s) {
     held: w.held_out,
   }));
   const columns = [
-    {
-      title: "Workload",
-      key: "name",
-      stick: true,
-      cell: (r) => h("td", { class: "stick", title: r.name }, link(r.name, "workload", r.name)),
-    },
-    {
-      title: D.clock === "steps" ? "Steps to target" : "Time to target",
-      key: "t",
-      number: true,
-      cell: (r) =>
-        h(
-          "td",
-          { class: "number" + (r.why ? " miss" : "") + (r.best ? " best" : "") },
-          h("a", { href: address("cell", D.submissions[s].name, r.name) }, amountOf(r.t)),
-        ),
-    },
-    {
-      title: "Of the fastest",
-      key: "r",
-      number: true,
-      cell: (r) => (r.r === null ? "–" : digits(r.r, 2) + "×"),
-    },
+    ...cellColumns("Workload", "workload", (r) => [D.submissions[s].name, r.name]),
     {
       title: "Does not count because",
       key: "why",
@@ -148,29 +156,7 @@ function workload(name) {
   });
   const rows = D.submissions.map((s, i) => Object.assign({ name: s.name, i }, D.cells[i][k]));
   const columns = [
-    {
-      title: "Submission",
-      key: "name",
-      stick: true,
-      cell: (r) => h("td", { class: "stick", title: r.name }, link(r.name, "submission", r.name)),
-    },
-    {
-      title: D.clock === "steps" ? "Steps to target" : "Time to target",
-      key: "t",
-      number: true,
-      cell: (r) =>
-        h(
-          "td",
-          { class: "number" + (r.why ? " miss" : "") + (r.best ? " best" : "") },
-          h("a", { href: address("cell", r.name, name) }, amountOf(r.t)),
-        ),
-    },
-    {
-      title: "Of the fastest",
-      key: "r",
-      number: true,
-      cell: (r) => (r.r === null ? "–" : digits(r.r, 2) + "×"),
-    },
+    ...cellColumns("Submission", "submission", (r) => [r.name, name]),
     { title: "Does not count because", key: "why", cell: (r) => r.why || "" },
   ];
   return [

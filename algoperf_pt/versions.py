@@ -8,7 +8,9 @@ from algoperf_pt.errors import ConfigError
 _VERSIONS = ("v06", "v10", "v05")  # the default one first
 
 
-def compose_somehow(words: Sequence[str], config_dir: str | None) -> tuple[Config, list[str]]:
+def compose_somehow(
+    words: Sequence[str], config_dir: str | None = None
+) -> tuple[Config, list[str]]:
     """(configuration, words with one for the targets); the data need not be there.
 
     Args:

@@ -60,6 +60,7 @@ class WorkloadData(L.LightningDataModule):
     """
 
     heeds_subset = False
+    kept: Indices | None = None  # stored rows that are trained on; None: all
 
     def __init__(
         self,

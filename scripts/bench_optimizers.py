@@ -10,6 +10,7 @@ What the columns mean: `--help`.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{workload}, {rule}: {error}", file=sys.stderr)
                 return 2
             rows.append(row)
+            gc.collect()  # a trial and its workload refer to each other: gigabytes would stay
             print(_line(row) if len(rows) > 1 else f"{_head()}\n{_line(row)}", flush=True)
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -1,6 +1,8 @@
 """Does the table of costs count what an update computes, holds and sends?"""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from optimizers.muon import Muon, flops
 from optimizers.shampoo import Shampoo
 from optimizers.soap import Soap
+from scripts import bench_optimizers
 from scripts.bench_optimizers import main
 from scripts.optimizer_costs import cost, put_counters, state_bytes
 
@@ -41,6 +44,26 @@ def test_a_table_of_one_small_workload(tmp_path, capsys):
     lines = table.read_text().splitlines()
     assert len(lines) == 5 and {line.count("|") for line in lines} == {12}
     assert "x AdamW" in capsys.readouterr().out
+
+
+def test_a_row_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of large models would fill the memory."""
+    made: list[weakref.ref[object]] = []
+    begin = bench_optimizers._Trial.__init__
+
+    def noted(self: Any, *arguments: Any) -> None:
+        assert all(reference() is None for reference in made)
+        made.append(weakref.ref(self))
+        begin(self, *arguments)
+
+    monkeypatch.setattr(bench_optimizers._Trial, "__init__", noted)
+    names = ["--workloads", "digits", "--rules", "nadamw", "heavy_ball", "adamw"]
+    gc.disable()  # else the collector may happen to come by
+    try:
+        assert main([*names, "--repeats", "1"]) == 0
+    finally:
+        gc.enable()
+    assert len(made) == 3
 
 
 def test_what_costs_too_much_is_not_run(tmp_path):

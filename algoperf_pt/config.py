@@ -28,6 +28,7 @@ VOLATILE = (
     "display",
     "experiment_dir",
     "keep_checkpoints",
+    "pause_at",
     "data.dir",
     "data.workers",
     "data.prefetch",

@@ -63,6 +63,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "base_seed": ((lambda v: 0 <= v < 2**32), "a whole number from 0 to 2^32 - 1"),
     "max_steps": _whole(1),
     "eval_every_steps": _whole(1),
+    "pause_at": _positive(),
     "keep_checkpoints": _whole(2),
     "display": _choice("auto", "rich", "plain", "none"),
     "workload.tier": _choice("full", "development", "tiny"),

@@ -183,6 +183,7 @@ class Config:
     base_seed: int = 0  # of all trials of a benchmark: their seeds, who takes which point
     max_steps: int | None = None
     eval_every_steps: int | None = None
+    pause_at: float | None = None
     keep_checkpoints: int = 2
     display: str = "auto"  # auto | rich | plain | none
     experiment_dir: str = MISSING

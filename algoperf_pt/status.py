@@ -19,6 +19,7 @@ class Status(str, Enum):
     SUBMISSION_ERROR = "submission_error"  # the submission raised, or broke its contract
     INTEGRITY = "integrity_error"  # something that the harness owns was changed, or does not add up
     DISK_FULL = "disk_full"  # the experiment folder has no room left
+    PAUSED = "paused"  # at pause_at, to be continued; a checkpoint was written
     USER_STOP = "user_stop"  # Ctrl-C or SIGTERM; a checkpoint was written
     CONFIG_ERROR = "config_error"  # nothing was started
     ERROR = "error"  # a fault of the harness itself
@@ -32,6 +33,7 @@ EXIT_CODES: dict[Status, int] = {
     Status.STEP_LIMIT: 11,
     Status.DONE: 12,
     Status.DIVERGED: 13,
+    Status.PAUSED: 14,
     Status.OOM_TRAIN: 20,
     Status.OOM_EVAL: 21,
     Status.HUNG: 22,
@@ -45,3 +47,8 @@ EXIT_CODES: dict[Status, int] = {
 
 # Trials with these statuses are over: the same command shows their result instead of training on.
 FINAL = frozenset({Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE, Status.DIVERGED})
+
+# Trials that stopped in order and can be continued: a checkpoint was written.
+TO_BE_CONTINUED = frozenset({Status.PAUSED, Status.USER_STOP})
+
+IN_ORDER = FINAL | TO_BE_CONTINUED

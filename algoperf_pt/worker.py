@@ -27,7 +27,7 @@ from algoperf_pt.errors import (
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
 from algoperf_pt.result import exit_code_of, fail, free_room, keep_room, write_result
-from algoperf_pt.status import EXIT_CODES, FINAL, Status
+from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, TO_BE_CONTINUED, Status
 from algoperf_pt.summary import print_summary
 from algoperf_pt.trial import Trial
 
@@ -67,7 +67,7 @@ def run(config: dict[str, Any], folder: Path, heartbeat: Heartbeat) -> int:
     # a launcher of several ranks takes any other code for a crash and prints a report of it
     return (
         0
-        if "RANK" in os.environ and (status in FINAL or status is Status.USER_STOP)
+        if "RANK" in os.environ and status in IN_ORDER
         else EXIT_CODES[status]
     )
 
@@ -78,10 +78,10 @@ def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
     trial.beat(Phase.END, clock.elapsed)
     times = {split: getattr(clock.latches, split) for split in ("validation", "test")}
     ledger = trial.ranks.gather(clock.ledger.state_dict())
-    if status is not Status.USER_STOP:
+    if status in FINAL:
         row = {"score": clock.elapsed, "global_step": trial.step, "preemption_count": trial.attempt}
         trial.records.final_row(row)
-    if status is Status.USER_STOP or not trial.checkpoints.has(trial.step):
+    if status in TO_BE_CONTINUED or not trial.checkpoints.has(trial.step):
         trial.save_checkpoint()
     gap, wall = clock.ledger.discrepancy()
     trial.records.write_json(
@@ -125,8 +125,8 @@ def _result(
 
 def _status(trial: Trial, clock: Any) -> Status:
     """The validation target alone counts for the score, whatever ended the trial."""
-    if trial.stop_reason == "user_stop":
-        return Status.USER_STOP
+    if trial.stop_reason in TO_BE_CONTINUED:
+        return Status(trial.stop_reason)
     if clock.latches.validation is not None:
         return Status.REACHED
     return Status(trial.stop_reason)

@@ -27,6 +27,7 @@ class Reason(str, Enum):
     STEP_LIMIT = "step_limit"
     DONE = "submission_done"
     USER = "user_stop"
+    PAUSED = "paused"
     DIVERGED = "diverged"
 
 
@@ -42,6 +43,7 @@ class Rules:
     )
     stop_on: tuple[str, ...] = ("validation", "test")
     eval_every_steps: int | None = None  # unscored: by steps instead of by time
+    pause_at: float | None = None  # end there for now: the trial will be continued
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Latches:
 
 def after_step(rules: Rules, moment: Moment) -> Decision:
     """Train on, evaluate, or stop.  The budget is tested at every step; there is no evaluation
-    after it.
+    after it.  A pause leaves out no evaluation that is due.
     """
     if moment.user_stop:
         return Decision(Action.STOP, Reason.USER)
@@ -87,6 +89,8 @@ def after_step(rules: Rules, moment: Moment) -> Decision:
     if moment.elapsed >= rules.spec.budget:
         late = due and rules.late_evaluation
         return Decision(Action.EVALUATE if late else Action.STOP, Reason.BUDGET)
+    if ending is None and _paused(rules, moment):
+        return Decision(Action.EVALUATE if due else Action.STOP, Reason.PAUSED)
     return Decision(Action.EVALUATE if due else Action.TRAIN, ending)
 
 
@@ -123,6 +127,10 @@ def _ending(rules: Rules, moment: Moment) -> Reason | None:
     if rules.max_steps is not None and moment.step >= rules.max_steps:
         return Reason.STEP_LIMIT
     return None
+
+
+def _paused(rules: Rules, moment: Moment) -> bool:
+    return rules.pause_at is not None and moment.elapsed >= rules.pause_at
 
 
 def _due(rules: Rules, moment: Moment) -> bool:

@@ -64,6 +64,7 @@ class WallClockTarget(L.Callback):
             late_evaluation=protocol["late_evaluation"],
             stop_on=tuple(protocol["stop_on"]),
             eval_every_steps=trial.config["eval_every_steps"],
+            pause_at=trial.config["pause_at"],
         )
         self._host = trial.ranks.device.type == "cpu"
 
@@ -89,13 +90,13 @@ class WallClockTarget(L.Callback):
         moment = self._agree(self._non_finite(outputs))
         trial.beat(Phase.TRAIN, self.elapsed)
         decision = after_step(self.rules, moment)
-        if decision.action is Action.STOP:
-            self._stop(decision.reason)
-        elif decision.action is Action.EVALUATE:
+        evaluates = decision.action is Action.EVALUATE
+        if evaluates or trial.row_due or self.elapsed >= self._next_display:
             self._log(outputs)
+        if evaluates:
             self._evaluate(decision.reason)
-        elif trial.row_due or self.elapsed >= self._next_display:
-            self._log(outputs)
+        elif decision.action is Action.STOP:
+            self._stop(decision.reason)
         ledger.switch("data")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.result import fail, read_result
-from algoperf_pt.status import EXIT_CODES, FINAL, Status
+from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, Status
 from algoperf_pt.sweep.plan import Planned
 
 SWEEP_FAILED = 30  # exit code: some trial did not end as trials should
@@ -34,8 +34,8 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether the trial ended as trials should: it is not to be run again."""
-        return self.status in FINAL
+        """Whether the trial ended as trials should, or pauses where it was to."""
+        return self.status in FINAL or self.status is Status.PAUSED
 
     @property
     def code(self) -> int:
@@ -89,7 +89,7 @@ def ended(
             fail(planned.folder, status, message, 0)
     else:
         status, message = Status(result["status"]), str(result.get("message", ""))
-    tail = () if status in FINAL or status is Status.USER_STOP else _tail(log, begin)
+    tail = () if status in IN_ORDER else _tail(log, begin)
     return Outcome(status, message.split("\n")[0], tail, result)
 
 
@@ -99,7 +99,8 @@ def _from_code(code: int, asked: bool) -> tuple[Status, str]:
     if code < 0:
         return Status.RANK_LOST, f"the trial's first process was killed by signal {-code}"
     status = _BY_CODE.get(code, Status.ERROR)
-    return (Status.ERROR if status in FINAL else status), f"exit code {code}"
+    unsaid = status in FINAL or status is Status.PAUSED  # it would have written its result
+    return (Status.ERROR if unsaid else status), f"exit code {code}"
 
 
 def _tail(log: Path, begin: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from algoperf_pt.eval_rows import best, read_eval_rows
 from algoperf_pt.heartbeat import CLOCK_FILE, Phase, read_clock
-from algoperf_pt.status import Status
+from algoperf_pt.status import FINAL, Status
 from algoperf_pt.sweep.backends import Running
 from algoperf_pt.sweep.child import CONSOLE
 from algoperf_pt.sweep.outcome import Outcome
@@ -159,7 +159,7 @@ class LiveTable:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _REDRAW
-        over = sum(outcome.good for outcome in outcomes.values())
+        over = sum(outcome.status in FINAL for outcome in outcomes.values())
         foot = f"{over} of {len(self._trials)} over, {len(places)} running; {self._place}"
         table = grid(self._trials, outcomes, places)
         self._live.update(Group(table, Text(foot), Text(self._note)), refresh=True)

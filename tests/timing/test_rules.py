@@ -86,6 +86,15 @@ TRAIN, EVALUATE, STOP = Action.TRAIN, Action.EVALUATE, Action.STOP
         ({"eval_every_steps": 5}, Moment(1.0, 1, None), Decision(TRAIN)),
         ({"eval_every_steps": 5}, Moment(1.0, 5, None), Decision(EVALUATE)),
         ({"eval_every_steps": 5}, Moment(50.0, 6, 1.0), Decision(TRAIN)),
+        ({"pause_at": 15.0}, Moment(14.9, 5, 10.0), Decision(TRAIN)),
+        ({"pause_at": 15.0}, Moment(15.0, 5, 10.0), Decision(STOP, Reason.PAUSED)),
+        ({"pause_at": 15.0}, Moment(20.0, 5, 10.0), Decision(EVALUATE, Reason.PAUSED)),
+        ({"pause_at": 15.0}, Moment(100.0, 5, 95.0), Decision(STOP, Reason.BUDGET)),
+        (
+            {"pause_at": 15.0, "max_steps": 5},
+            Moment(16.0, 5, 15.9),
+            Decision(EVALUATE, Reason.STEP_LIMIT),
+        ),
     ],
 )
 def test_after_step(change, moment, expected):

@@ -74,6 +74,21 @@ def test_killed_and_resumed_equals_unbroken(data, tmp_path, whole, kill_at):
     assert (folder / "flags_1.json").exists() and (folder / "meta_data_1.json").exists()
 
 
+def test_paused_at_given_times_equals_unbroken(data, tmp_path, whole):
+    """A pause is on the submission's clock, and the same command without it goes on."""
+    pause = 1e-6  # s: after the first step; then after a few more
+    for number in range(3):
+        code, folder = run_inside(data, tmp_path, *ARGUMENTS, f"pause_at={pause}")
+        found = result(folder)
+        assert code == 14 and found["status"] == found["stop_reason"] == "paused"
+        assert found["elapsed"] >= pause and found["attempts"] == number + 1
+        assert (folder / f"checkpoint_{found['step']}").is_dir()
+        pause = found["elapsed"] + 1e-3
+    code, _ = run_inside(data, tmp_path, *ARGUMENTS)
+    assert code in (0, 11) and result(folder)["ledger"]["lost"] == 0
+    assert_equal_runs(whole, folder)
+
+
 def test_supervisor_killed_at_a_random_instant(data, tmp_path, whole):
     slow = (*ARGUMENTS, "submission.grad_clip=null")
     process = subprocess.Popen(

@@ -10,12 +10,14 @@ from functools import cached_property
 
 from scoring.certainty.group import Group
 from scoring.certainty.resample import Plan
+from scoring.errors import RulesError
 from scoring.logs.trial import Logs
 from scoring.report.board import Board
 from scoring.report.from_group import board_of
 from scoring.rules.model import Rules
 
 FOLDER = "scores"  # where files go without --out
+BASELINE = "baseline"  # what most groups call the submission to compare with
 RESAMPLES = 1000  # for intervals where --bootstrap does not say how many
 
 
@@ -38,6 +40,23 @@ class Asked:
         options = self.options
         return Group.of(self.logs, self.rules, self.clock, options.best_trial, options.integral)
 
+    @property
+    def baseline(self) -> str:
+        """The submission to tell speed against: that of --baseline, else `baseline` if there is
+        one and the clock is seconds, else none.
+
+        Raises:
+            RulesError: the one of --baseline is not there, or is not timed in seconds.
+        """
+        wanted, names = self.options.baseline, self.group.names
+        if wanted is None:
+            return BASELINE if BASELINE in names and self.clock == "seconds" else ""
+        if wanted not in names:
+            raise RulesError(f"--baseline {wanted!r}: expected one of {', '.join(names)}")
+        if self.clock != "seconds":
+            raise RulesError("--baseline with --time steps: a miss counts as a budget of seconds")
+        return str(wanted)
+
     def plan(self, resamples: int) -> Plan:
         """How to resample, by the flags beside --bootstrap."""
         o = self.options
@@ -47,6 +66,5 @@ class Asked:
     def board(self) -> Board:
         """The group with intervals, for pictures, reports and the page."""
         resamples = self.options.bootstrap
-        return board_of(
-            self.group, self.clock, self.plan(RESAMPLES if resamples is None else resamples)
-        )
+        plan = self.plan(RESAMPLES if resamples is None else resamples)
+        return board_of(self.group, self.clock, plan, self.baseline)

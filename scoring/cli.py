@@ -124,17 +124,13 @@ def _score(logs: Logs, rules: Rules, options: Namespace) -> None:
     """Print the leaderboard and what else was asked for; write files."""
     asked = Asked(logs, rules, options)
     group = asked.group
-    board = board_of(group, asked.clock)
-    baseline = options.baseline
-    if baseline is not None and (baseline not in board.submissions or not board.timed):
-        there = ", ".join(board.submissions)
-        raise RulesError(f"--baseline {baseline!r}: expected, timed in seconds, one of {there}")
+    board = board_of(group, asked.clock, baseline=asked.baseline)
     first = leaderboard(board, as_reference(group), "; ".join(rules.changes))
     print(first.text(), end="")
     if options.times:
         print(f"\n{shown_times(board).text()}", end="")
-    if baseline:
-        print(f"\n{speeds(board, baseline).text()}", end="")
+    if options.baseline and board.speed:
+        print(f"\n{speeds(board, board.speed).text()}", end="")
     written = []
     if options.out:
         found = csv_tables(logs, group, board, first, logs.findings)

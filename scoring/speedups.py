@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.certainty.table import Cell, Table
-
 Floats = NDArray[np.float64]
+
+HOW = (  # a note for people
+    "geometric mean over the scored workloads; a target not reached, or without logs, counts as "
+    "the budget and a second"
+)
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,17 @@ class Speedups:
     """Times as multiples of the baseline's.
 
     Attributes:
-        ratios: time / baseline's time [S, B]; below 1 is faster; nan where it is left out.
+        ratios: time / baseline's time [S, B]; below 1 is faster.
         mean: geometric mean of a submission's ratios [S].
+        mean_both: the same over the workloads whose target both reached; nan where there are none.
+        both: how many these are [S].
         missing: workloads without logs, which count as not reached [S].
     """
 
     ratios: Floats
     mean: Floats
+    mean_both: Floats
+    both: NDArray[np.int64]
     missing: NDArray[np.int64]
 
     @property
@@ -43,40 +50,24 @@ class Speedups:
         return 1 / self.mean
 
 
-def speedups(times: Floats, budgets: Floats, baseline: int, both: bool = False) -> Speedups:
+def speedups(times: Floats, budgets: Floats, baseline: int) -> Speedups:
     """Against submission `baseline`.
 
     Args:
         times: seconds before the held-out rules [S, B]; inf: not reached, nan: no logs.
         budgets: with the ruleset's factor [B].
-        both: only workloads that both reached.
     """
     reached = np.isfinite(times)
     filled = np.where(reached, times, budgets + 1.0)
-    found = filled / filled[baseline]
-    if both:
-        found = np.where(reached & reached[baseline], found, np.nan)
-    count = (~np.isnan(found)).sum(-1)
-    total = np.nansum(np.log(found), axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(count > 0, np.exp(total / count), np.nan)
-    return Speedups(found, mean, np.isnan(times).sum(-1))
+        found = np.where(filled == filled[baseline], 1.0, filled / filled[baseline])
+    both = reached & reached[baseline]
+    means = (_mean(found, np.ones_like(both)), _mean(found, both))
+    return Speedups(found, *means, both.sum(-1), np.isnan(times).sum(-1))
 
 
-def speedup_table(
-    names: tuple[str, ...], workloads: tuple[str, ...], found: Speedups, baseline: int
-) -> Table:
-    """Both conventions, and the ratio on every workload."""
-    rows: list[list[Cell]] = [
-        [
-            name,
-            float(found.faster_by[s]),
-            float(found.speedup[s]),
-            int(found.missing[s]),
-            *map(float, found.ratios[s]),
-        ]
-        for s, name in enumerate(names)
-    ]
-    columns = ("submission", "faster_by", "speedup", "workloads_without_logs", *workloads)
-    notes = ("Ratios of times below 1 are faster; a target not reached counts as budget + 1 s.",)
-    return Table("speedups", f"Speed against {names[baseline]}", columns, rows, notes)
+def _mean(ratios: Floats, kept: NDArray[np.bool_]) -> Floats:
+    """Geometric mean over the workloads kept [S]; equal times are 1, be they 0 on a toy's clock."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = np.exp(np.where(kept, np.log(ratios), 0.0).sum(-1) / kept.sum(-1))
+    return found

@@ -15,10 +15,9 @@ from scoring.logs.trial import Finding, Logs
 from scoring.profile import GRID, profile
 from scoring.report.board import Board
 from scoring.report.marks import mark_of
-from scoring.speedups import speedup_table, speedups
+from scoring.speedups import HOW, Speedups
 from scoring.summaries import study_table, trial_table, workload_step_times
 
-BASELINE = "baseline"  # what most groups call the submission to compare with
 Floats = NDArray[np.float64]
 
 
@@ -85,21 +84,38 @@ def csv_tables(
     yield _times(board)
     yield _cells(board)
     yield _profiles(board)
-    if board.timed and BASELINE in board.submissions:
-        yield speeds(board, BASELINE)
+    if board.speed:
+        yield speeds(board, board.speed)
     yield study_table(logs, group, best)
     yield trial_table(logs, group.rules)
     yield workload_step_times(logs)
     yield findings_table(findings)
 
 
-def speeds(board: Board, baseline: str) -> Table:
-    """Speed against a submission, over the scored workloads."""
-    scored, at = board.ratios.shape[1], board.submissions.index(baseline)
-    budgets = np.array([workload.budget for workload in board.workloads[:scored]])
-    found = speedups(board.times[:, :scored], budgets, at)
-    names = tuple(workload.name for workload in board.workloads[:scored])
-    return speedup_table(board.submissions, names, found, at)
+def speeds(board: Board, found: Speedups) -> Table:
+    """Speed against the board's baseline: time saved, its inverse, and every workload's ratio."""
+    rows: list[list[Cell]] = [
+        [
+            board.submissions[s],
+            float(found.faster_by[s]),
+            float(found.speedup[s]),
+            float(1 - found.mean_both[s]),
+            int(found.both[s]),
+            int(found.missing[s]),
+            *map(float, found.ratios[s]),
+        ]
+        for s in board.by_rank()
+    ]
+    means = ("faster_by", "speedup", "faster_by_where_both_reached", "both_reached")
+    columns = ("submission", *means, "workloads_without_logs")
+    heads = ("submission", "less time", "times as fast", "less, if both", "both", "no logs")
+    names = tuple(workload.name for workload in board.workloads[: board.ratios.shape[1]])
+    notes = (
+        f"{HOW[0].upper()}{HOW[1:]}.",
+        "if both: over the workloads whose target both reached.  A workload's: time / baseline's.",
+    )
+    title = f"Speed against {board.baseline}"
+    return Table("speedups", title, (*columns, *names), rows, notes, heads=(*heads, *names))
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

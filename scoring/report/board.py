@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.rules.model import Workload
+from scoring.speedups import Speedups
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ class Board:
         study_times, study_trials: time and trial of each study [S, W, K].
         low, high: ends of the intervals of the scores [S], if there are any; `level` their share.
         facts: pairs of a name and a value about the rules, for people.
-        baseline, faster: by how much less time than a submission [S]; nan where unknown.
+        baseline, speed: times of base workloads as multiples of those of a submission, if asked.
     """
 
     title: str
@@ -53,7 +54,7 @@ class Board:
     level: float = 0.95
     facts: tuple[tuple[str, str], ...] = ()
     baseline: str = ""
-    faster: Floats | None = None
+    speed: Speedups | None = None
     best: NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +66,8 @@ class Board:
     def comparable(self) -> str:
         """The caveat that belongs on every figure."""
         count = len(self.submissions)
-        return f"Scores compare the {count} submissions of this group and no others."
+        whom = f"the {count} submissions" if count > 1 else "the one submission"
+        return f"Scores compare {whom} of this group and no others."
 
     def by_rank(self) -> list[int]:
         """Submissions, the best first; equal ones by name."""

@@ -82,7 +82,8 @@ def _submission(board: Board, s: int) -> dict[str, Any]:
         "low": _finite(board.low[s]) if sure and board.low is not None else None,
         "high": _finite(board.high[s]) if sure and board.high is not None else None,
         "reached": board.reached(s),
-        "faster": None if board.faster is None else _finite(board.faster[s]),
+        "faster": _finite(board.speed.faster_by[s]) if board.speed else None,
+        "unlogged": int(board.speed.missing[s]) if board.speed else 0,
     }
 
 
@@ -105,6 +106,7 @@ def _cell(board: Board, s: int, w: int) -> dict[str, Any]:
     return {
         "t": _finite(board.times[s, w]),
         "r": _finite(board.ratios[s, w]) if base else None,
+        "v": _finite(board.speed.ratios[s, w]) if base and board.speed else None,
         "why": sentence(reason, board.factor) if reason else "",
         "mark": mark_of(reason).symbol if reason else "",
         "best": board.is_best(s, w),

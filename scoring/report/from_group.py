@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from scoring.certainty.bootstrap import resampled_scores
 from scoring.certainty.group import Group
 from scoring.certainty.intervals import LEVEL, intervals
@@ -18,6 +20,7 @@ from scoring.held_out import (
 from scoring.profile import ratios
 from scoring.report.board import Board
 from scoring.rules.model import Rules
+from scoring.speedups import HOW, Speedups, speedups
 
 REASONS = {
     COUNTS: "",
@@ -34,12 +37,15 @@ BEST_TRIAL = {
 INTEGRAL = {"exact": "exact", "grid100": "100 values of tau, as AlgoPerf's code has it"}
 
 
-def board_of(group: Group, clock: str = "seconds", plan: Plan | None = None) -> Board:
+def board_of(
+    group: Group, clock: str = "seconds", plan: Plan | None = None, baseline: str = ""
+) -> Board:
     """The board of a group.
 
     Args:
         clock: what the group's times are: "seconds" or "steps".
         plan: how to resample for intervals; None: without intervals.
+        baseline: a submission to tell speed against, in seconds; "": none.
     """
     rules, best = group.rules, group.trials.best(group.best_trial)
     why = apply_held_out(group.times, rules.base_of, rules.scored, rules.exclusion)[1]
@@ -63,8 +69,16 @@ def board_of(group: Group, clock: str = "seconds", plan: Plan | None = None) -> 
         low=found.low if found else None,
         high=found.high if found else None,
         level=LEVEL,
-        facts=_facts(group, clock, plan),
+        facts=_facts(group, clock, plan, baseline),
+        baseline=baseline,
+        speed=_speed(group, baseline) if baseline else None,
     )
+
+
+def _speed(group: Group, baseline: str) -> Speedups:
+    scored = group.rules.scored
+    budgets = np.array([workload.budget for workload in group.rules.workloads[:scored]])
+    return speedups(group.times[:, :scored], budgets, group.names.index(baseline))
 
 
 def _named(codes: list[int], rules: Rules) -> tuple[str, ...]:
@@ -83,7 +97,9 @@ def _drawn(plan: Plan) -> str:
     return f"{what}{anew}, seed {plan.seed}"
 
 
-def _facts(group: Group, clock: str, plan: Plan | None) -> tuple[tuple[str, str], ...]:
+def _facts(
+    group: Group, clock: str, plan: Plan | None, baseline: str
+) -> tuple[tuple[str, str], ...]:
     rules = group.rules
     held_out = len(rules.workloads) - rules.scored
     facts = [
@@ -100,5 +116,7 @@ def _facts(group: Group, clock: str, plan: Plan | None) -> tuple[tuple[str, str]
         facts.append(("hardware of the budgets", rules.hardware))
     if plan:
         facts.append(("intervals", _drawn(plan)))
+    if baseline:
+        facts.append((f"speed against {baseline}", HOW))
     facts += [("changed by hand", change) for change in rules.changes]
     return tuple(facts)

@@ -14,6 +14,7 @@ _NAMES = {
     "^": r"\textasciicircum{}",
     "∞": r"$\infty$",
     "–": "--",
+    "−": "$-$",
     "…": r"\dots{}",
     "×": r"$\times$",
     "<": r"\textless{}",
@@ -45,7 +46,7 @@ def latex(table: Table) -> str:
     ]
     notes = r" \\ ".join(_note(note, table) for note in table.notes)
     if notes:
-        lines += ["", rf"\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}"]
+        lines += ["", rf"\smallskip\noindent\parbox{{\linewidth}}{{\footnotesize {notes}}}"]
     return "\n".join(lines) + "\n"
 
 

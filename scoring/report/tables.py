@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scoring.report.board import Board
 from scoring.report.marks import MARKS, Mark, mark_of, sentence
+from scoring.speedups import HOW, Speedups
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,12 @@ class Table:
 
 def report_tables(board: Board) -> list[Table]:
     """All tables of a report, the leaderboard first."""
-    return [leaderboard(board), times(board, shares=False), *([times(board, True)] * board.timed)]
+    made = [leaderboard(board), times(board, shares=False)]
+    if board.timed:
+        made.append(times(board, shares=True))
+    if board.speed:
+        made.append(speeds(board, board.speed))
+    return made
 
 
 def leaderboard(board: Board) -> Table:
@@ -38,7 +44,7 @@ def leaderboard(board: Board) -> Table:
     sure = board.low is not None and board.high is not None
     header = ["Submission", "Rank", "Score"]
     header += [f"{100 * board.level:g} % interval"] * sure + ["Workloads that count"]
-    header += [f"Less time than {board.baseline}"] * (board.faster is not None)
+    header += [f"Less time than {board.baseline}"] * (board.speed is not None)
     rows = []
     for s in board.by_rank():
         first = board.ranks[s] == 1
@@ -47,10 +53,44 @@ def leaderboard(board: Board) -> Table:
         if board.low is not None and board.high is not None:
             row.append(Cell(f"{board.low[s]:.3f} to {board.high[s]:.3f}"))
         row.append(Cell(f"{board.reached(s)} of {board.ratios.shape[1]}"))
-        if board.faster is not None:
-            row.append(Cell(_percent(float(board.faster[s]))))
+        if board.speed:
+            row.append(_less(board.speed, s))
         rows.append(tuple(row))
-    return Table(f"Leaderboard: {board.title}", tuple(header), tuple(rows), (board.comparable,))
+    marks = _unlogged(board.speed)
+    notes = (*(f"{mark.symbol} {mark.text}" for mark in marks), board.comparable)
+    return Table(f"Leaderboard: {board.title}", tuple(header), tuple(rows), notes, marks)
+
+
+def speeds(board: Board, found: Speedups) -> Table:
+    """Time saved against the baseline, its inverse, and the time on each workload as a multiple."""
+    names = [workload.name for workload in board.workloads[: board.ratios.shape[1]]]
+    rows = [
+        (
+            Cell(board.submissions[s]),
+            _less(found, s),
+            Cell(_number(float(found.speedup[s]), 2)),
+            *(Cell(_number(ratio, 2)) for ratio in found.ratios[s].tolist()),
+        )
+        for s in board.by_rank()
+    ]
+    marks = _unlogged(found)
+    notes = (
+        *(f"{mark.symbol} {mark.text}" for mark in marks),
+        f"{HOW[0].upper()}{HOW[1:]}. A workload's number: time / {board.baseline}'s time.",
+    )
+    header = ("Submission", "Less time", "Times as fast", *names)
+    title = f"Speed against {board.baseline}: {board.title}"
+    return Table(title, header, tuple(rows), notes, marks)
+
+
+def _unlogged(found: Speedups | None) -> tuple[Mark, ...]:
+    return (MARKS["missing"],) if found and found.missing.any() else ()
+
+
+def _less(found: Speedups, s: int) -> Cell:
+    """Time saved; with a mark where a workload without logs stands in for a miss."""
+    text = _percent(float(found.faster_by[s]))
+    return Cell(text + MARKS["missing"].symbol * bool(found.missing[s]))
 
 
 def times(board: Board, shares: bool) -> Table:
@@ -84,4 +124,4 @@ def _number(value: float, digits: int) -> str:
 
 
 def _percent(part: float) -> str:
-    return "–" if part != part else f"{100 * part:.1f} %"
+    return "–" if part != part else f"{100 * part:.1f} %".replace("-", "−")

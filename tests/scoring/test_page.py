@@ -11,7 +11,7 @@ import pytest
 from scoring.report.data import embedded, page_data
 from scoring.report.page import page, write_page
 from scoring.report.thin import on_grid, rounded, thinned
-from tests.support.board import NAMES, board, runs
+from tests.support.board import NAMES, against, board, runs
 
 HOSTILE = "</script><script>document.title='owned'</script><!--"
 
@@ -74,6 +74,15 @@ def test_infinite_and_missing_numbers_are_null():
     assert cells[1][2]["t"] is None and cells[1][2]["why"] == "target not reached"
     assert cells[2][0]["mark"] == "*"
     json.dumps(made, allow_nan=False)
+
+
+def test_speed_against_a_baseline_comes_along_if_there_is_one():
+    assert {s["faster"] for s in data()["submissions"]} == {None}
+    made = data(**against(0))
+    assert made["baseline"] == "quick"
+    assert [s["unlogged"] for s in made["submissions"]] == [0, 0, 1]
+    assert made["submissions"][1]["faster"] == pytest.approx(1 - (3 * 1.5) ** 0.5)
+    assert [cell["v"] for cell in made["cells"][1]] == [3.0, 1.5, None]
 
 
 def test_submissions_come_by_rank_and_everything_with_them():

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from scoring.report.data import page_data
 from scoring.report.page import page, write_page
 from tests.support import browser
-from tests.support.board import NAMES, board, runs
+from tests.support.board import NAMES, against, board, runs
 
 OWNED = "</script><script>document.title='owned'</script>"
 HOSTILE = (OWNED, "<img src=x onerror=\"document.title='owned'\">", "a/b%2F?#&")
@@ -106,6 +106,16 @@ def test_intervals_are_shown_when_there_are_some(path, tmp_path):
     assert "95 % interval" not in browser.shown(path)
     low, high = np.array([0.9, 0.1, 0.0]), np.array([1.0, 0.3, 0.0])
     assert "0.100–0.300" in browser.shown(written(tmp_path, low=low, high=high))
+
+
+def test_speed_against_a_baseline_is_a_column_and_a_fact(path, tmp_path):
+    assert "Less time than" not in browser.shown(path)
+    told = written(tmp_path, **against(1))
+    read = "[...document.querySelector('tbody').rows].map((r) => r.cells[5].innerText)"
+    assert browser.probe(told, f"return {read};") == ["52.9 %", "0.0 %", "-110.9 %*"]
+    assert "without logs counts as not reached" in browser.shown(told)
+    shown = browser.shown(told, "submission/quick")
+    assert "<dt>less time than slow_one</dt><dd>52.9 %</dd>" in shown and "0.67×" in shown
 
 
 def test_a_press_on_a_name_brings_its_line_forward(path):

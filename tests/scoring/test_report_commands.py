@@ -11,6 +11,7 @@ from scoring.asked import Asked
 from scoring.certainty import cli as certainty
 from scoring.certainty.group import Group
 from scoring.certainty.resample import Plan
+from scoring.errors import RulesError
 from scoring.logs.read import read_logs
 from scoring.pictures import cli as pictures
 from scoring.report import cli as report
@@ -18,6 +19,7 @@ from scoring.report.from_group import board_of
 from scoring.report.runs import runs_of
 from scoring.rules.load import load_rules
 from scoring.rules.model import Rules, Workload
+from scoring.speedups import HOW, speedups
 from scoring.times import TrialTimes
 
 PUBLIC = Path(__file__).parents[2].parent / "shared" / "golden" / "leaderboards" / "v0.6"
@@ -50,7 +52,7 @@ def tree(tmp_path):
 
 def options(tree, *asked):
     parser = ArgumentParser()
-    for name in ("--time", "--out"):
+    for name in ("--time", "--out", "--baseline"):
         parser.add_argument(name)
     parser.set_defaults(best_trial="time", integral="exact")
     certainty.add_flags(parser)
@@ -89,6 +91,28 @@ def test_a_page_names_no_folder_above_the_logs(tree):
     text = page.read_text()
     assert "hparams.json is no JSON" in text  # of the broken one
     assert str(tree) not in text
+
+
+def test_speed_is_told_against_a_baseline_where_there_is_one(tree):
+    logs = read_logs([tree / "logs"])
+
+    def board(*flags):
+        return Asked(logs, RULES, options(tree, "--bootstrap", "9", *flags)).board
+
+    assert board().speed is None
+    told = board("--baseline", "quick")
+    # of two workloads one is without logs in both: the square root of the miss over 60 s
+    assert told.baseline == "quick" and told.speed.mean[1] == pytest.approx((1001 / 60) ** 0.5)
+    assert told.speed.missing.tolist() == [1, 1] and told.speed.both.tolist() == [1, 0]
+    assert told.speed.mean_both[0] == 1 and np.isnan(told.speed.mean_both[1])
+    assert ("speed against quick", HOW) in told.facts
+    (tree / "logs" / "quick").rename(tree / "logs" / "baseline")
+    logs = read_logs([tree / "logs"])
+    assert board().baseline == "baseline"
+    assert board("--time", "steps").speed is None
+    for flags in (("--time", "steps", "--baseline", "baseline"), ("--baseline", "nobody")):
+        with pytest.raises(RulesError, match="--baseline"):
+            board(*flags)
 
 
 def test_pictures_of_some_kinds(tree):
@@ -136,6 +160,11 @@ def test_every_reason_has_its_word_and_a_base_names_its_variant():
     )
     assert board.scores.tolist() == [1.0, 0.0, 0.5]
     assert (board.low <= board.scores).all() and (board.scores <= board.high).all()
+
+
+def test_equal_times_of_a_toys_clock_are_as_fast():
+    found = speedups(np.array([[0.0, 10.0], [0.0, 5.0]]), np.array([20.0, 20.0]), 0)
+    assert found.mean == pytest.approx([1, 0.5**0.5]) and found.ratios[1].tolist() == [1, 0.5]
 
 
 @pytest.mark.skipif(not PUBLIC.exists(), reason=f"the public logs are not in {PUBLIC}")

@@ -5,7 +5,7 @@ import numpy as np
 from scoring.report.latex import latex
 from scoring.report.markdown import markdown
 from scoring.report.tables import leaderboard, report_tables, times
-from tests.support.board import board
+from tests.support.board import against, board
 
 TIMES = """\
 ## Time to target (seconds): A small group
@@ -42,6 +42,23 @@ def test_the_leaderboard_has_ranks_intervals_and_bold():
     assert "| **quick**  | **1** | **1.0000** | 0.900 to 1.000 |               2 of 2 |" in text
     assert "95 % interval" in text
     assert "of this group" in text
+
+
+def test_speed_against_a_submission():
+    made = board(**against(1))
+    assert report_tables(board())[-1].title.startswith("Time to target")
+    first, last = leaderboard(made), report_tables(made)[-1]
+    assert first.header[-1] == "Less time than slow_one"
+    # 100 of 300 s and 4000 of 6000 s; 1001 of 300 s (no logs) and 8001 of 6000 s (a miss)
+    assert [row[-1].text for row in first.rows] == ["52.9 %", "0.0 %", "−110.9 %*"]
+    assert [[cell.text for cell in row[1:]] for row in last.rows] == [
+        ["52.9 %", "2.12", "0.33", "0.67"],
+        ["0.0 %", "1.00", "1.00", "1.00"],
+        ["−110.9 %*", "0.47", "3.34", "1.33"],
+    ]
+    assert first.notes[0] == last.notes[0] == "* no evaluations in the logs"
+    assert r"$-$110.9 \%*" in latex(last)
+    assert r"$*${} no evaluations" in latex(last)
 
 
 def test_equal_scores_share_the_better_rank_and_the_bold():

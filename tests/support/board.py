@@ -9,6 +9,7 @@ from scoring.pictures.medians import Points
 from scoring.report.board import Board
 from scoring.report.runs import Run
 from scoring.rules.model import Workload
+from scoring.speedups import speedups
 
 INF, NAN = float("inf"), float("nan")
 NAMES = ("quick", "slow_one", "no_logs")
@@ -46,6 +47,12 @@ def board(names=NAMES, **changes):
         "facts": (("rules", "0.5, external tuning"),),
     }
     return Board(**{**attributes, **changes})
+
+
+def against(baseline, names=NAMES):
+    """What makes the group one with speed told against a submission, by number."""
+    budgets = np.array([workload.budget for workload in WORKLOADS[:2]])
+    return {"baseline": names[baseline], "speed": speedups(TIMES[:, :2], budgets, baseline)}
 
 
 def runs(names=NAMES):

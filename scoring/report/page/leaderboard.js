@@ -33,6 +33,9 @@ function interval(s) {
   return box;
 }
 
+// How much less time than the baseline, with a mark where a workload has no logs.
+const lessTime = (s) => percent(s.faster, 1) + (s.unlogged ? "*" : "");
+
 function leaderboard() {
   const sure = D.submissions.some((s) => s.low !== null),
     columns = [
@@ -61,18 +64,21 @@ function leaderboard() {
     down: true,
     cell: (s) => s.reached + " of " + D.n_base,
   });
-  if (D.submissions.some((s) => s.faster !== null))
+  if (D.baseline)
     columns.push({
       title: "Less time than " + D.baseline,
       key: "faster",
       number: true,
       down: true,
-      cell: (s) => percent(s.faster, 1),
+      cell: lessTime,
     });
   return [
     h("h1", {}, "Leaderboard"),
     h("p", { class: "note" }, D.note),
     sortable(D.submissions, columns),
+    D.submissions.some((s) => s.unlogged)
+      ? h("p", { class: "note" }, "* a workload without logs counts as not reached")
+      : null,
     h("h2", {}, "Performance profiles"),
     profiles(),
     h("h2", {}, "Time to target"),

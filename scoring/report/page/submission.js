@@ -40,6 +40,7 @@ function perWorkload(s) {
     name: w.name,
     t: D.cells[s][i].t,
     r: D.cells[s][i].r,
+    v: D.cells[s][i].v,
     share: D.cells[s][i].t === null ? null : D.cells[s][i].t / w.budget,
     why: D.cells[s][i].why,
     best: D.cells[s][i].best,
@@ -60,6 +61,13 @@ function perWorkload(s) {
       number: true,
       cell: (r) => percent(r.share),
     });
+  if (D.baseline && D.submissions[s].name !== D.baseline)
+    columns.splice(-1, 0, {
+      title: "Of " + D.baseline + "’s",
+      key: "v",
+      number: true,
+      cell: (r) => (r.v === null ? "–" : digits(r.v, 2) + "×"),
+    });
   return sortable(rows, columns);
 }
 
@@ -74,6 +82,8 @@ function submission(name) {
     ];
   if (it.low !== null)
     facts.splice(1, 0, [D.level, digits(it.low, 4) + " to " + digits(it.high, 4)]);
+  if (D.baseline && name !== D.baseline)
+    facts.push(["less time than " + D.baseline, lessTime(it)]);
   facts.push(["trials with evaluations", T.filter((t) => t.s === s).length]);
   return [
     h("h1", {}, breakable(name)),

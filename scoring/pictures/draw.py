@@ -78,7 +78,8 @@ def _hparams(board: Board, runs: Sequence[Run]) -> Iterator[tuple[str, Figure]]:
             for run, time in pairs
             if run.submission == name
         ]
-        picture = hparams_picture(f"{name}: time to target of every trial", tried, label)
+        title = f"{name}: time to target of every trial"
+        picture = hparams_picture(title, tried, tuple(times), label)
         if picture is not None:
             yield f"hparams_{name}", picture
 

@@ -51,14 +51,22 @@ def varying(tried: Sequence[Tried]) -> list[str]:
 
 
 def hparams_picture(
-    title: str, tried: Sequence[Tried], label: str = "share of the budget"
+    title: str,
+    tried: Sequence[Tried],
+    workloads: Sequence[str],
+    label: str = "share of the budget",
 ) -> Figure | None:
-    """One submission's trials; None if no dimension varies."""
+    """One submission's trials; None if no dimension varies.
+
+    Args:
+        workloads: those of the group, so that one looks the same in the pictures of all.
+    """
     dimensions = varying(tried)
     if not dimensions:
         return None
     rows = -(-len(dimensions) // PANELS_A_ROW)
-    look = looks(sorted({t.workload for t in tried}))
+    there = {t.workload for t in tried}
+    look = {name: its for name, its in looks(workloads).items() if name in there}
     with drawing():
         picture = figure(1.1 + 1.75 * rows)
         grid = picture.subplots(rows, PANELS_A_ROW, sharey=True, squeeze=False).ravel()
@@ -69,9 +77,20 @@ def hparams_picture(
         for axes in grid[::PANELS_A_ROW]:
             axes.set_ylabel(label)
         entitle(picture, title)
-        handles, labels = grid[0].get_legend_handles_labels()
-        picture.legend(handles, labels, loc="outside lower left", ncols=4, handletextpad=0.2)
+        _legend(picture, look)
     return picture
+
+
+def _legend(picture: Figure, look: Mapping[str, Look]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=its.colour, **_marked(its)) for its in look.values()]
+    names = [short(name, 24) for name in look]
+    picture.legend(handles, names, loc="outside lower left", ncols=4, handletextpad=0.2)
+
+
+def _marked(look: Look) -> dict[str, Any]:
+    return {"marker": look.marker, "linestyle": "none", "markersize": 3.6, "alpha": 0.8}
 
 
 def _panel(axes: Axes, dimension: str, tried: Sequence[Tried], look: Mapping[str, Look]) -> None:
@@ -86,13 +105,8 @@ def _panel(axes: Axes, dimension: str, tried: Sequence[Tried], look: Mapping[str
             x = x + 0.7 * ((i + 0.5) / len(look) - 0.5)
         y = np.array([share for _, share in chosen])
         hit = np.isfinite(y)
-        common: dict[str, Any] = {
-            "marker": its.marker,
-            "linestyle": "none",
-            "markersize": 3.6,
-            "alpha": 0.8,
-        }
-        axes.plot(x[hit], y[hit], color=its.colour, label=short(workload, 24), **common)
+        common = _marked(its)
+        axes.plot(x[hit], y[hit], color=its.colour, **common)
         missed = np.full((~hit).sum(), MISSED + 0.1 * (i + 0.5) / len(look))
         axes.plot(x[~hit], missed, color=its.colour, markerfacecolor="none", **common)
     axes.axhspan(MISSED - 0.03, MISSED + 0.13, color="#f0f0f0", zorder=0, linewidth=0)

@@ -69,10 +69,15 @@ def _write_tables(board: Board, folder: Path, kind: str) -> Path:
 
 
 def _findings(logs: Logs, findings: list[Finding]) -> list[tuple[str, str, str]]:
-    """Findings with paths from where all logs lie: a page that is sent on names no home folder."""
-    places = [*(finding.path for finding in findings), *(trial.folder for trial in logs.trials)]
-    root = os.path.commonpath([os.path.abspath(place) for place in places]) if places else "."
-    return [
-        (f.kind, os.path.relpath(os.path.abspath(f.path), root), f.text.replace(f"{root}/", ""))
-        for f in findings
-    ]
+    """Findings with paths from where all logs lie: a page that is sent on names no home folder.
+
+    The others, such as that of a submission without a workload, name no path but its first parts.
+    """
+    paths = [*(finding.path for finding in findings), *(trial.folder for trial in logs.trials)]
+    places = [path for path in paths if path.is_absolute()]
+    root = os.path.commonpath(places) if places else "."
+    return [(f.kind, _from(root, f.path), f.text.replace(f"{root}/", "")) for f in findings]
+
+
+def _from(root: str, path: Path) -> str:
+    return os.path.relpath(path, root) if path.is_absolute() else str(path)

@@ -1,6 +1,7 @@
 """What does a reader of the page see and do?  In a real browser, at a desk and on a telephone."""
 
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.image import imread
 from scoring.report.data import page_data
 from scoring.report.page import page, write_page
 from tests.support import browser
-from tests.support.board import NAMES, against, board, runs
+from tests.support.board import NAMES, WORKLOADS, against, board, runs
 
 OWNED = "</script><script>document.title='owned'</script>"
 HOSTILE = (OWNED, "<img src=x onerror=\"document.title='owned'\">", "a/b%2F?#&")
@@ -116,6 +117,19 @@ def test_speed_against_a_baseline_is_a_column_and_a_fact(path, tmp_path):
     assert "without logs counts as not reached" in browser.shown(told)
     shown = browser.shown(told, "submission/quick")
     assert "<dt>less time than slow_one</dt><dd>52.9 %</dd>" in shown and "0.67×" in shown
+
+
+def test_long_names_of_workloads_fit_their_headings(tmp_path):
+    names = ("librispeech_deepspeech", "imagenet_resnet_large_bn_init", "wmt_glu_tanh")
+    long = tuple(replace(w, name=name, base="") for w, name in zip(WORKLOADS, names))
+    told = tmp_path / "page.html"
+    write_page(told, page_data(board(workloads=long), [], [], "foot"))
+    outside = """return [...document.querySelectorAll("th.tall")].map((th) => {
+      const range = document.createRange(), around = th.getBoundingClientRect();
+      range.selectNodeContents(th);
+      return range.getBoundingClientRect().top < around.top - 1;
+    });"""
+    assert browser.probe(told, outside) == [False] * 3
 
 
 def test_a_press_on_a_name_brings_its_line_forward(path):

@@ -31,7 +31,7 @@ def pictures(names=NAMES):
         "heat_map": heat_map(it),
         "tau": tau_picture(it),
         "curves": curves_picture(it, WORKLOADS[0], curves_of(it, trials, WORKLOADS[0])),
-        "hparams": hparams_picture(names[0], tried),
+        "hparams": hparams_picture(names[0], tried, [w.name for w in WORKLOADS]),
     }
 
 
@@ -140,32 +140,44 @@ def test_dimensions_that_do_not_vary_get_no_panel():
     points = [{"lr": 1, "fixed": 1, "mode": "x"}, {"lr": 2, "fixed": 1, "mode": "y"}]
     tried = [Tried("a", point, 0.5) for point in points]
     assert varying(tried) == ["lr", "mode"]
-    assert hparams_picture("nothing varies", [Tried("a", {"lr": 1}, 0.5)] * 2) is None
+    assert hparams_picture("nothing varies", [Tried("a", {"lr": 1}, 0.5)] * 2, ["a"]) is None
 
 
 def test_a_trial_that_missed_stands_in_the_band_on_top():
     tried = [Tried("a", {"lr": lr}, share) for lr, share in [(0.1, 0.4), (0.2, np.inf)]]
-    hit, missed = hparams_picture("two", tried).axes[0].lines
+    hit, missed = hparams_picture("two", tried, ["a"]).axes[0].lines
     assert hit.get_ydata().tolist() == [0.4]
     assert missed.get_ydata()[0] >= MISSED
 
 
+def test_a_workload_looks_the_same_whoever_tried_it_and_is_named_once():
+    def drawn(*names):
+        tried = [Tried(name, {"lr": lr}, np.inf) for name in names for lr in (1, 2)]
+        made = hparams_picture("x", tried, ["a", "b"])
+        named = [text.get_text() for text in made.legends[0].get_texts()]
+        return named, [line.get_color() for line in made.legends[0].legend_handles]
+
+    both, second = drawn("a", "b"), drawn("b")
+    assert both[0] == ["a", "b"] and second == (["b"], both[1][1:])
+
+
 def test_many_values_keep_their_places_on_a_log_axis():
     tried = [Tried("a", {"lr": 10.0**-k}, 0.5) for k in range(6)]
-    axes = hparams_picture("six", tried).axes[0]
+    axes = hparams_picture("six", tried, ["a"]).axes[0]
     assert axes.get_xscale() == "log"
     assert sorted(axes.lines[0].get_xdata()) == pytest.approx([10.0**-k for k in range(5, -1, -1)])
 
 
 def test_few_values_stand_side_by_side_under_the_shortest_names_that_differ():
     tried = [Tried("a", {"lr": lr}, 0.5) for lr in (0.00131, 0.001309, 4.2)]
-    axes = hparams_picture("three", tried).axes[0]
+    axes = hparams_picture("three", tried, ["a"]).axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.001309", "0.00131", "4.2"]
 
 
 def test_values_that_are_no_numbers_of_a_search_space_are_words():
     tried = [Tried("a", {"x": value}, 0.5) for value in (float("nan"), 10**400, [1, {}])]
-    labels = [tick.get_text() for tick in hparams_picture("odd", tried).axes[0].get_xticklabels()]
+    axes = hparams_picture("odd", tried, ["a"]).axes[0]
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
     assert labels[1:] == ["[1, {}]", "nan"]
 
 

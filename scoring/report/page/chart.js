@@ -156,7 +156,7 @@ function rules(box, x, y, chart) {
   if (chart.budget && chart.budget <= chart.x[1]) {
     const at = x(chart.budget);
     made.push(h("line", { class: "rule", x1: at, x2: at, y1: box.top, y2: box.bottom }));
-    made.push(h("text", { x: at - 5, y: box.top + 10, "text-anchor": "end" }, "budget"));
+    made.push(h("text", { x: at - 5, y: box.bottom - 6, "text-anchor": "end" }, "budget"));
   }
   return made;
 }

@@ -35,6 +35,8 @@ function cellColumns(title, view, cell) {
   ];
 }
 
+const reason = (text) => h("td", { class: "long" }, breakable(text));
+
 function perWorkload(s) {
   const rows = D.workloads.map((w, i) => ({
     name: w.name,
@@ -51,7 +53,7 @@ function perWorkload(s) {
     {
       title: "Does not count because",
       key: "why",
-      cell: (r) => r.why || (r.held ? "held out: it decides whether its base counts" : ""),
+      cell: (r) => reason(r.why || (r.held ? "held out: it decides whether its base counts" : "")),
     },
   ];
   if (D.clock !== "steps")
@@ -167,7 +169,7 @@ function workload(name) {
   const rows = D.submissions.map((s, i) => Object.assign({ name: s.name, i }, D.cells[i][k]));
   const columns = [
     ...cellColumns("Submission", "submission", (r) => [r.name, name]),
-    { title: "Does not count because", key: "why", cell: (r) => r.why || "" },
+    { title: "Does not count because", key: "why", cell: (r) => reason(r.why) },
   ];
   return [
     h("h1", {}, breakable(name)),

@@ -6,10 +6,10 @@ const T = D.trials.study.map((_, i) =>
   Object.fromEntries(Object.keys(D.trials).map((k) => [k, D.trials[k][i]])),
 );
 const numberOf = (list, name) => list.findIndex((item) => item.name === name);
-// A long name may be broken behind its underscores, and is still copied as it is.
+// A long name or path may be broken behind its underscores and slashes, and is copied as it is.
 const breakable = (name) =>
   String(name)
-    .split(/(?<=_)/)
+    .split(/(?<=[_/])/)
     .flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 const link = (text, ...to) => h("a", { href: address(...to) }, breakable(text));
 const amountOf = (value) => amount(value, D.clock);

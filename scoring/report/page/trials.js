@@ -128,8 +128,8 @@ function findings() {
     h("p", { class: "note" }, counts.join(", ")),
     sortable(rows, [
       { title: "Kind", key: "kind" },
-      { title: "Finding", key: "text", cell: (row) => h("td", { class: "long" }, row.text) },
-      { title: "Where", key: "where", cell: (row) => h("td", { class: "long" }, row.where) },
+      { title: "Finding", key: "text", cell: (row) => h("td", { class: "long" }, breakable(row.text)) },
+      { title: "Where", key: "where", cell: (row) => h("td", { class: "long" }, breakable(row.where)) },
     ]),
   ];
 }

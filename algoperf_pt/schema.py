@@ -120,6 +120,7 @@ class Benchmark:
 
     name: str = MISSING
     workloads: list[str] = MISSING
+    policy: dict[str, Any] | None = None  # by _target_: which trials are run, how far; null: all
 
 
 @dataclass

@@ -42,5 +42,8 @@ class Backend(Protocol):
     def release(self, running: Running) -> None:
         """An attempt has ended: its room is free."""
 
+    def at_once(self) -> int:
+        """How many trials it runs at a time, once it is prepared."""
+
     def describe(self) -> str:
         """For people: how many at a time, on what."""

@@ -8,6 +8,7 @@ A job that runs into its time limit or is preempted saves a checkpoint and is qu
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,10 @@ class Jobs:
     def release(self, running: Running) -> None:
         """A job has ended."""
         self._running -= 1
+
+    def at_once(self) -> int:
+        """As many as may be in the queue."""
+        return self._parallel or sys.maxsize
 
     def describe(self) -> str:
         """How many jobs, where."""

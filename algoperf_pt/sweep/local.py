@@ -121,6 +121,10 @@ class Local:
         assert isinstance(running, LocalTrial)
         self._free.append(running.slot)
 
+    def at_once(self) -> int:
+        """As many as there are slots."""
+        return self._count
+
     def describe(self) -> str:
         """Trials at a time, and what each has."""
         slot = self._free[0] if self._free else Slot((), ())

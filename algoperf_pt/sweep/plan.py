@@ -80,6 +80,7 @@ class Planned:
         trial: from 1.
         point: hyperparameters that it is given by the rules; the YAML's hold for the others.
         first: the checked configuration of the pair's first trial.
+        pause_at: s of its clock at which its next attempt is to pause; None: it runs to its end.
     """
 
     pair: Pair
@@ -87,6 +88,7 @@ class Planned:
     trial: int
     point: Point
     first: Config = field(repr=False)
+    pause_at: float | None = None
 
     def __post_init__(self) -> None:
         here = {**self.first, "study": self.study, "trial": self.trial}
@@ -127,7 +129,7 @@ class Planned:
                 expected="experiment_dir and submission.name without study, trial or point",
                 where="experiment_dir, submission.name",
             )
-        return config
+        return config if self.pause_at is None else {**config, "pause_at": self.pause_at}
 
 
 def plan(request: Request, compose: Compose, needs_data: bool = True) -> list[Planned]:

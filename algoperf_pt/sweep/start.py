@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,13 +21,15 @@ from algoperf_pt import schema
 from algoperf_pt.config import explain, register_resolvers, search_path
 from algoperf_pt.driver import RANK_VARIABLES
 from algoperf_pt.errors import ConfigError
+from algoperf_pt.schema import Benchmark
 from algoperf_pt.sweep.arguments import request
 from algoperf_pt.sweep.backends import Backend
+from algoperf_pt.sweep.incremental import Incremental
 from algoperf_pt.sweep.outcome import Outcome, overall
 from algoperf_pt.sweep.plan import Compose, Planned, plan, plan_words
 from algoperf_pt.sweep.run import Sweep
 from algoperf_pt.sweep.table import make_display
-from algoperf_pt.tuning.benchmark import workloads_of
+from algoperf_pt.tuning.benchmark import is_own, read_benchmark
 
 _OF_THE_PARENT = ("hydra.", "hydra/", "experiment_dir", "display")
 
@@ -69,12 +71,18 @@ def whole_plan(
     loader: ConfigLoader,
     config: DictConfig,
     arguments: Sequence[str],
-    benchmark: str | None,
+    benchmark: Benchmark | None,
     needs_data: bool,
 ) -> list[Planned]:
     """The trials of a command line."""
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    workloads = [] if benchmark is None else _workloads(loader, config, benchmark, arguments)
+    own = [word for word in arguments if is_own(word)]
+    if own and benchmark is None:
+        raise ConfigError(
+            f"{own[0]}: there is no benchmark", where="command line", fix="add benchmark=NAME"
+        )
+    words = [word for word in arguments if word not in own]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    workloads = [] if benchmark is None else benchmark.workloads
     return plan(request(parsed, workloads), _composer(loader, config), needs_data)
 
 
@@ -85,9 +93,18 @@ def plan_of_jobs(
     return plan_words(jobs, _composer(loader, config))
 
 
-def run_plan(trials: Sequence[Planned], backend: Backend, config: DictConfig) -> list[Outcome]:
-    """Run the trials of a plan and say where they are."""
-    outcomes = Sweep(trials, backend, make_display(config.display, trials)).run()
+def run_plan(
+    trials: Sequence[Planned],
+    backend: Backend,
+    config: DictConfig,
+    policy: Mapping[str, Any] | None = None,
+) -> list[Outcome]:
+    """Run the trials of a plan, all or those that the policy asks for, and say where they are."""
+    display = make_display(config.display, trials)
+    if policy is None:
+        outcomes = Sweep(trials, backend, display).run()
+    else:
+        outcomes = Incremental(trials, backend, display, policy).run()
     if config.display != "none":
         for folder in sorted({planned.folder.parents[2] for planned in trials}):
             print(f"folder: {folder}")
@@ -104,13 +121,14 @@ def _composer(loader: ConfigLoader, config: DictConfig) -> Compose:
     return compose
 
 
-def _workloads(
+def read_list(
     loader: ConfigLoader, config: DictConfig, name: str, arguments: Sequence[str]
-) -> list[str]:
+) -> Benchmark:
+    """What `benchmark=<name>` stands for on this command line."""
     overrides = OmegaConf.to_container(config.hydra.overrides.hydra)
     assert isinstance(overrides, list)
     words = [*map(str, overrides), *arguments]
-    return workloads_of(loader, name, config.hydra.runtime.choices.targets, words)
+    return read_benchmark(loader, name, config.hydra.runtime.choices.targets, words)
 
 
 def _short(word: str) -> str:

@@ -42,6 +42,9 @@ class Display(Protocol):
     def refresh(self, outcomes: Outcomes, places: Mapping[Planned, str]) -> None:
         """Some time has passed; `places`: where the running trials run."""
 
+    def note(self, text: str) -> None:
+        """Something to say between trials."""
+
     def stopping(self, running: int, kill: bool) -> None:
         """The user has asked to stop."""
 
@@ -75,6 +78,8 @@ def told(planned: Planned, outcome: Outcome) -> str:
     seconds = (outcome.result or {}).get("time_to_target", {}).get("validation")
     if outcome.status is Status.REACHED and seconds is not None:
         return f"reached {seconds:.4g} s"
+    if outcome.status is Status.PAUSED:
+        return f"pauses at {(outcome.result or {}).get('elapsed', 0.0):.4g} s"
     return outcome.status.value.replace("_", " ")
 
 
@@ -101,7 +106,7 @@ class Lines:
 
     def finished(self, planned: Planned, outcome: Outcome) -> None:
         """One line."""
-        self._done += 1
+        self._done += outcome.status is not Status.PAUSED
         why = f": {outcome.message}" if outcome.message and not outcome.good else ""
         counted = f"[{self._done}/{len(self._trials)}]"
         self._print(f"{counted} {planned.label}: {told(planned, outcome)}{why}")
@@ -112,6 +117,10 @@ class Lines:
             self._next = time.monotonic() + _PLAIN
             for planned, where in places.items():
                 self._print(f"{planned.label}: {progress(planned)} ({where})")
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self._print(text)
 
     def stopping(self, running: int, kill: bool) -> None:
         """One line."""
@@ -163,6 +172,10 @@ class LiveTable:
         foot = f"{over} of {len(self._trials)} over, {len(places)} running; {self._place}"
         table = grid(self._trials, outcomes, places)
         self._live.update(Group(table, Text(foot), Text(self._note)), refresh=True)
+
+    def note(self, text: str) -> None:
+        """Above the table."""
+        self._console.print(text, highlight=False, markup=False)
 
     def stopping(self, running: int, kill: bool) -> None:
         """Say so below the table."""

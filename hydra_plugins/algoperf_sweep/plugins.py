@@ -3,7 +3,7 @@ file at every start: all else is imported when it is used.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -38,16 +38,17 @@ class BenchmarkSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Plan the trials and hand them to the launcher."""
         from algoperf_pt.sweep.report import print_plan
-        from algoperf_pt.sweep.start import refuse_launcher, whole_plan
+        from algoperf_pt.sweep.start import read_list, refuse_launcher, whole_plan
 
-        loader, needs_data = self.hydra_context.config_loader, not self._dry_run
-        trials = whole_plan(loader, self.config, arguments, self._benchmark, needs_data)
+        loader, name = self.hydra_context.config_loader, self._benchmark
+        listed = None if name is None else read_list(loader, self.config, name, arguments)
+        trials = whole_plan(loader, self.config, arguments, listed, not self._dry_run)
         if not isinstance(self.launcher, TrialLauncher):
             refuse_launcher()
         if self._dry_run:
             print_plan(trials, self.launcher.backend())
             return []
-        return self.launcher.run(trials)
+        return self.launcher.run(trials, None if listed is None else listed.policy)
 
 
 class TrialLauncher(Launcher):
@@ -67,11 +68,15 @@ class TrialLauncher(Launcher):
 
         return self.run(plan_of_jobs(self._context.config_loader, self._config, job_overrides))
 
-    def run(self, trials: Sequence[Any]) -> list[JobReturn]:
-        """Run the trials of a plan; `return_value` is the exit code of each."""
+    def run(
+        self, trials: Sequence[Any], policy: Mapping[str, Any] | None = None
+    ) -> list[JobReturn]:
+        """Run the trials of a plan, all or those that a policy asks for; `return_value` is the
+        outcome of each.
+        """
         from algoperf_pt.sweep.start import run_plan
 
-        outcomes = run_plan(trials, self.backend(), self._config)
+        outcomes = run_plan(trials, self.backend(), self._config, policy)
         return [_job_return(outcome) for outcome in outcomes]
 
     @abstractmethod

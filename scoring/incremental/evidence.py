@@ -54,6 +54,7 @@ class Evidence:
         reached: [W, K, I] time to the validation target, s; inf as long as it is not reached.
         spent: [W, K, I] s on the trial's clock so far.
         over: [W, K, I] it has ended: budget, its own end, failure.
+        progress: [W, K, I] its best metric so far, larger is better; -inf if it has none.
         dropped: [W, K, I] it is not run further although it could, because others of its study
             were ahead; taken for one that does not win.
     """
@@ -62,12 +63,14 @@ class Evidence:
     reached: Floats = field(init=False)
     spent: Floats = field(init=False)
     over: Bools = field(init=False)
+    progress: Floats = field(init=False)
     dropped: Bools = field(init=False)
 
     def __post_init__(self) -> None:
         self.reached = np.full(self.shape, np.inf)
         self.spent = np.zeros(self.shape)
         self.over = np.zeros(self.shape, bool)
+        self.progress = np.full(self.shape, -np.inf)
         self.dropped = np.zeros(self.shape, bool)
 
     def studies(self) -> tuple[Floats, Floats]:

@@ -7,7 +7,6 @@ a half, to the end; a trial that reaches the target ends the others of its study
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -19,28 +18,18 @@ RUNGS = (0.125, 0.25, 0.5, 1.0)  # of the time after which a trial counts nothin
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a trial has shown when it is stopped.
+class Ask:
+    """A trial to start, or to go on with, until `until` seconds on its clock."""
 
-    Args:
-        spent: s on its clock.
-        reached: time to the validation target, s; inf: not reached.
-        over: it cannot be continued.
-        progress: larger is better: its best metric, with the sign of the target's direction; -inf
-            if it has none.
-    """
+    workload: int
+    study: int
+    trial: int
+    until: float
 
-    spent: float
-    reached: float
-    over: bool
-    progress: float = -np.inf
-
-
-class Trials(Protocol):
-    """Whatever runs trials, or replays them."""
-
-    def run(self, workload: int, study: int, trial: int, until: float) -> Shown:
-        """Start the trial, or go on with it, until `until` seconds on its clock."""
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """In the evidence."""
+        return self.workload, self.study, self.trial
 
 
 @dataclass(frozen=True)
@@ -74,6 +63,79 @@ class Verdict:
     cost: float
 
 
+class Evaluation:
+    """An evaluation that goes on: asks for trials, and is told what they show.
+
+    Args:
+        rivals: with complete results.
+        evidence: what is known so far; changed as trials show more.
+        rules: when to stop.
+
+    Attributes:
+        verdict: what was known at the last look.
+    """
+
+    def __init__(self, rivals: Rivals, evidence: Evidence, rules: Rules) -> None:
+        self.rivals, self.evidence, self.rules = rivals, evidence, rules
+        self._rung: tuple[int, int, float] | None = None  # workload, study, s
+        self._left: list[int] = []  # trials of it that have not been asked for
+        self.look()
+
+    def look(self) -> None:
+        """Take in what has been shown."""
+        self.verdict, self._enough = assess(self.rivals, self.evidence, self.rules)
+
+    def ask(self, most: int = 1) -> list[Ask]:
+        """Up to `most` trials to run next; none: enough is known.  Each must be shown before the
+        next are asked for.
+        """
+        while True:
+            found = self._of_rung(most)
+            if found:
+                return found
+            if self._rung is not None and self.rules.halving:
+                _drop_worse(self.rivals, self.evidence, *self._rung[:2])
+            self.look()
+            if self._enough:
+                return []
+            self._rung = next_rung(self.rivals, self.evidence)
+            still = needed(self.rivals, self.evidence)[self._rung[0], self._rung[1]]
+            self._left = [int(trial) for trial in np.flatnonzero(still)]
+
+    def show(
+        self,
+        place: tuple[int, int, int],
+        spent: float,
+        reached: float = np.inf,
+        over: bool = False,
+        progress: float = -np.inf,
+    ) -> None:
+        """What a trial has shown when it was stopped.
+
+        Args:
+            place: (workload, study, trial).
+            spent: s on its clock.
+            reached: time to the validation target, s; inf: not reached.
+            over: it cannot be continued.
+            progress: its best metric, larger is better; -inf if it has none.
+        """
+        evidence = self.evidence
+        evidence.spent[place], evidence.reached[place] = spent, reached
+        evidence.over[place], evidence.progress[place] = over, progress
+
+    def _of_rung(self, most: int) -> list[Ask]:
+        found: list[Ask] = []
+        while self._rung is not None and self._left and len(found) < most:
+            workload, study, until = self._rung
+            ask = Ask(workload, study, self._left.pop(0), min(until, self._limit(workload, study)))
+            if self.evidence.spent[ask.place] < ask.until:
+                found.append(ask)
+        return found
+
+    def _limit(self, workload: int, study: int) -> float:
+        return float(limits(self.rivals, self.evidence)[workload, study])
+
+
 def assess(rivals: Rivals, evidence: Evidence, rules: Rules) -> tuple[Verdict, bool]:
     """(what is known, whether it is enough)."""
     found = bounds(rivals, *evidence.times())
@@ -85,23 +147,6 @@ def assess(rivals: Rivals, evidence: Evidence, rules: Rules) -> tuple[Verdict, b
     enough = ~found.open | (np.maximum(odds, 1 - odds) >= rules.confidence)
     verdict = Verdict(found, odds, float(evidence.spent.sum()))
     return verdict, bool(enough.all() or not needed(rivals, evidence).any())
-
-
-def advance(rivals: Rivals, evidence: Evidence, trials: Trials, rules: Rules) -> None:
-    """Run the next rung of one study; `evidence` holds what it shows."""
-    workload, study, until = next_rung(rivals, evidence)
-    progress = np.full(evidence.shape[-1], -np.inf)
-    for trial in np.flatnonzero(needed(rivals, evidence)[workload, study]):
-        limit = min(until, float(limits(rivals, evidence)[workload, study]))
-        if evidence.spent[workload, study, trial] >= limit:
-            continue
-        shown = trials.run(workload, study, int(trial), limit)
-        place = (workload, study, trial)
-        evidence.spent[place], evidence.reached[place] = shown.spent, shown.reached
-        evidence.over[place] = shown.over
-        progress[trial] = shown.progress
-    if rules.halving:
-        _drop_worse(rivals, evidence, workload, study, progress)
 
 
 def next_rung(rivals: Rivals, evidence: Evidence) -> tuple[int, int, float]:
@@ -119,10 +164,9 @@ def next_rung(rivals: Rivals, evidence: Evidence) -> tuple[int, int, float]:
     return workload, study, next((rung for rung in rungs if rung > ahead * (1 + 1e-9)), limit)
 
 
-def _drop_worse(
-    rivals: Rivals, evidence: Evidence, workload: int, study: int, progress: Floats
-) -> None:
+def _drop_worse(rivals: Rivals, evidence: Evidence, workload: int, study: int) -> None:
     """Of the trials that would go on, the better half does, rounded up."""
     going = np.flatnonzero(needed(rivals, evidence)[workload, study])
-    going = going[np.argsort(-progress[going], kind="stable")]
+    progress = evidence.progress[workload, study, going]
+    going = going[np.argsort(-progress, kind="stable")]
     evidence.dropped[workload, study, going[(len(going) + 1) // 2 :]] = True

@@ -12,8 +12,8 @@ import numpy as np
 
 from scoring.incremental.bounds import scored
 from scoring.incremental.evidence import Evidence, Floats, Rivals
+from scoring.incremental.policy import Ask, Evaluation
 from scoring.incremental.policy import Rules as Policy
-from scoring.incremental.policy import Shown, advance, assess
 from scoring.logs.trial import Logs
 from scoring.rules.model import Rules
 from scoring.times import TrialTimes, trial_times, workload_times
@@ -58,16 +58,16 @@ class Replay:
     ) -> None:
         self.reached, self._ends, self._curves = reached, ends, curves
 
-    def run(self, workload: int, study: int, trial: int, until: float) -> Shown:
-        """What the trial had shown by then."""
-        place = (workload, study, trial)
-        time, end = float(self.reached[place]), float(self._ends[place])
-        if time <= until:
-            return Shown(time, time, True)
-        clock, metric = self._curves.get(place, (np.empty(0), np.empty(0)))
-        seen = metric[(clock <= until) & ~np.isnan(metric)]
+    def run(self, evaluation: Evaluation, ask: Ask) -> None:
+        """Show what the trial had shown by then."""
+        time, end = float(self.reached[ask.place]), float(self._ends[ask.place])
+        if time <= ask.until:
+            evaluation.show(ask.place, time, time, True)
+            return
+        clock, metric = self._curves.get(ask.place, (np.empty(0), np.empty(0)))
+        seen = metric[(clock <= ask.until) & ~np.isnan(metric)]
         progress = float(seen.max()) if len(seen) else -np.inf
-        return Shown(min(until, end), np.inf, end <= until, progress)
+        evaluation.show(ask.place, min(ask.until, end), np.inf, end <= ask.until, progress)
 
 
 def replay(logs: Logs, rules: Rules, policy: Policy) -> list[Outcome]:
@@ -96,10 +96,11 @@ def _one(
 ) -> Outcome:
     evidence = Evidence(ends.shape)  # type: ignore[arg-type]
     evidence.over |= np.isnan(trials.reached)  # never run: costs nothing, shows nothing
-    verdict, enough = assess(rivals, evidence, policy)
-    while not enough:
-        advance(rivals, evidence, trials, policy)
-        verdict, enough = assess(rivals, evidence, policy)
+    evaluation = Evaluation(rivals, evidence, policy)
+    while asks := evaluation.ask():
+        for ask in asks:
+            trials.run(evaluation, ask)
+    verdict = evaluation.verdict
     whole = workload_times(np.where(np.isnan(studies), np.inf, studies))
     score, others = scored(rivals, whole)
     lead = score - others

@@ -7,7 +7,7 @@ import pytest
 
 from scoring.incremental.bounds import bounds, limits, needed, scored
 from scoring.incremental.evidence import Evidence, Rivals
-from scoring.incremental.policy import Rules, Shown, advance, assess, next_rung
+from scoring.incremental.policy import Evaluation, Rules
 from scoring.incremental.predict import chances
 from scoring.incremental.replay import replay
 from scoring.logs.trial import Logs, Trial
@@ -25,12 +25,13 @@ class Replay:
     def __init__(self, reached, ends):
         self.reached, self.ends, self.calls = reached, ends, []
 
-    def run(self, workload, study, trial, until):
-        time, end = self.reached[workload, study, trial], self.ends[workload, study, trial]
-        self.calls.append((workload, study, trial, until))
-        if time <= until:
-            return Shown(time, time, True)
-        return Shown(min(until, end), INF, end <= until)
+    def run(self, evaluation, ask):
+        time, end = self.reached[ask.place], self.ends[ask.place]
+        self.calls.append(ask)
+        if time <= ask.until:
+            evaluation.show(ask.place, time, time, True)
+        else:
+            evaluation.show(ask.place, min(ask.until, end), INF, end <= ask.until)
 
 
 def made_up(seed):
@@ -47,13 +48,16 @@ def made_up(seed):
     return rivals, own, np.where(np.isfinite(own), own, budgets[:, None, None])
 
 
-def decided(rivals, own, ends, rules):
-    evidence, replay = Evidence((W, K, I)), Replay(own, ends)
+def decided(rivals, own, ends, rules, at_once=1):
+    replay = Replay(own, ends)
+    evaluation = Evaluation(rivals, Evidence((W, K, I)), rules)
     for _ in range(1000):
-        verdict, enough = assess(rivals, evidence, rules)
-        if enough:
-            return verdict, replay
-        advance(rivals, evidence, replay, rules)
+        asks = evaluation.ask(at_once)
+        if not asks:
+            return evaluation.verdict, replay
+        assert len(asks) <= at_once
+        for ask in asks:
+            replay.run(evaluation, ask)
     raise AssertionError("it never ends")
 
 
@@ -62,10 +66,11 @@ def truth(rivals, own):
     return float(mine), np.sign(mine - others)
 
 
+@pytest.mark.parametrize("at_once", [1, 5])
 @pytest.mark.parametrize("seed", range(25))
-def test_without_a_confidence_no_place_is_wrong(seed):
+def test_without_a_confidence_no_place_is_wrong(seed, at_once):
     rivals, own, ends = made_up(seed)
-    verdict, _ = decided(rivals, own, ends, Rules())
+    verdict, _ = decided(rivals, own, ends, Rules(), at_once)
     score, places = truth(rivals, own)
     least, most = verdict.bounds.score
     assert least - 1e-12 <= score <= most + 1e-12
@@ -99,11 +104,18 @@ def test_a_stated_confidence_is_kept():
 
 
 def test_the_worse_half_of_a_study_is_left_behind():
-    rivals, own, ends = made_up(1)
-    evidence, replay = Evidence((W, K, I)), Replay(np.full((W, K, I), INF), ends)
-    w, k, _ = next_rung(rivals, evidence)
-    advance(rivals, evidence, replay, Rules(halving=True))
-    assert evidence.dropped[w, k].sum() == 1 and evidence.dropped.sum() == 1
+    rivals, _, ends = made_up(1)
+    replay = Replay(np.full((W, K, I), INF), ends)
+    evaluation = Evaluation(rivals, Evidence((W, K, I)), Rules(halving=True))
+    first = evaluation.ask(I)
+    assert [ask.trial for ask in first] == [0, 1]
+    for ask in first:
+        replay.run(evaluation, ask)
+    evaluation.evidence.progress[first[0].place] = -2.0
+    evaluation.evidence.progress[first[1].place] = -1.0
+    evaluation.ask()
+    dropped = np.argwhere(evaluation.evidence.dropped)
+    assert [tuple(place) for place in dropped] == [first[0].place]
 
 
 def test_bounds_close_on_the_score():

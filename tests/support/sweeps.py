@@ -71,6 +71,9 @@ class Silent:
     def refresh(self, outcomes, places):
         pass
 
+    def note(self, text):
+        self.told.append(("note", text))
+
     def stopping(self, running, kill):
         self.told.append(("stopping", kill))
 
@@ -94,6 +97,9 @@ class Script:
 
     def has_room(self):
         return self.room > 0
+
+    def at_once(self):
+        return self.room
 
     def start(self, planned):
         self.room -= 1

@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 from algoperf_pt import schema
 from algoperf_pt.config import register_resolvers, search_path
 from algoperf_pt.errors import ConfigError
-from algoperf_pt.tuning.benchmark import workloads_of
+from algoperf_pt.tuning.benchmark import is_own, read_benchmark
 from scripts.choices import scored_workloads, tiny_workloads
 
 CHEAP = ["criteo1tb", "ogbg", "wmt"]
@@ -24,7 +24,7 @@ def listed(tmp_path):
     search = search_path(str(tmp_path))
     with initialize_config_module("conf", version_base="1.3"):
         loader = GlobalHydra.instance().hydra.config_loader
-        yield lambda name, *words: workloads_of(loader, name, "v06", [*search, *words])
+        yield lambda name, *words: read_benchmark(loader, name, "v06", [*search, *words]).workloads
 
 
 def test_the_full_benchmark_by_version(listed):
@@ -63,6 +63,15 @@ def test_a_list_of_the_users(listed, tmp_path):
     path.write_text("name: mine\nworkload: [digits]\n")
     with pytest.raises(OmegaConfBaseException):
         listed("mine")
+
+
+def test_words_about_the_list_are_not_about_its_trials(listed):
+    assert is_own("benchmark.workloads=[wmt]") and is_own("+benchmark.policy.x=1")
+    assert not is_own("benchmark=full") and not is_own("workload=wmt")
+    assert listed("full", "benchmark.workloads=[ogbg]") == ["ogbg"]
+    with pytest.raises(OmegaConfBaseException, match="rivals"):
+        listed("incremental")
+    assert listed("incremental", "benchmark.policy.rivals=logs") == listed("full")
 
 
 def test_no_such_list_and_several_versions(listed):

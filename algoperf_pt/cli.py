@@ -13,6 +13,7 @@ from algoperf_pt.driver import run_here
 from algoperf_pt.errors import AlgoperfError, ConfigError
 from algoperf_pt.help import HELP_FLAGS, print_help
 from algoperf_pt.instantiate import find_own_modules
+from algoperf_pt.pipe import outlive_readers
 from algoperf_pt.status import EXIT_CODES, Status
 
 _MANY = ("-m", "--multirun", "--dry-run")
@@ -33,6 +34,7 @@ _HYDRA_FLAGS = (
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends the process with the exit code of the trial's status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    outlive_readers()
     find_own_modules()
     if any(a in HELP_FLAGS for a in arguments):
         print_help(_value_of("--config-dir", arguments))

@@ -20,13 +20,14 @@ from algoperf_pt.errors import ConfigError, ResumeError
 from algoperf_pt.heartbeat import Heartbeat
 from algoperf_pt.orphans import die_with
 from algoperf_pt.records import write_atomically
-from algoperf_pt.result import exit_code_of, is_final, read_result, set_aside
+from algoperf_pt.result import exit_code_of, fail, is_final, read_result, set_aside
 from algoperf_pt.slurm import adopt_slurm
-from algoperf_pt.status import EXIT_CODES, Status
+from algoperf_pt.status import EXIT_CODES, Status, stopped_by
 from algoperf_pt.supervise import Limits, supervise
 
 CONFIG = "config.json"
-LOCK = ".lock"
+LOCK = ".lock"  # of the first process of a trial
+RANKS_LOCK = ".lock_of_ranks"  # of rank 0 of several: it may outlive the first process a little
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
 
 
@@ -131,9 +132,13 @@ def refuse_change(config: dict[str, Any], folder: Path) -> None:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether some process holds the lock of the trial."""
+    """Whether some process holds a lock of the trial."""
+    return any(_is_held(folder / name) for name in (LOCK, RANKS_LOCK))
+
+
+def _is_held(path: Path) -> bool:
     try:
-        with (folder / LOCK).open("r+") as file:
+        with path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -143,12 +148,24 @@ def is_running(folder: Path) -> bool:
 
 
 @contextmanager
+def ranks_locked(folder: Path) -> Iterator[None]:
+    """Held by rank 0 and its fork: ranks whose launcher was killed save and end, and until then no
+    other command may start on their folder.
+    """
+    with (folder / RANKS_LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Two trials on one folder would mix their rows."""
     _make(folder)
     with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_held(folder / RANKS_LOCK):
+                raise BlockingIOError
         except BlockingIOError:
             raise ConfigError(
                 f"another process is running the trial in {folder}",
@@ -176,14 +193,29 @@ def _launch(config: dict[str, Any], folder: Path) -> int:
         start_new_session=True,
         preexec_fn=lambda: die_with(me, signal.SIGTERM),  # there are no threads in this process
     )
+    asked: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        asked.append(number)
+        process.send_signal(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: process.terminate())
+        signal.signal(number, pass_on)
     code = process.wait()
-    return (
-        exit_code_of(folder, Status.RANK_LOST)
-        if read_result(folder)
-        else (code or EXIT_CODES[Status.ERROR])
-    )
+    if read_result(folder) is None:
+        _say_for_the_ranks(folder, code, asked)
+    if read_result(folder) is None:
+        return code or EXIT_CODES[Status.ERROR]
+    return exit_code_of(folder, Status.RANK_LOST)
+
+
+def _say_for_the_ranks(folder: Path, code: int, asked: list[int]) -> None:
+    """What became of ranks that were stopped or whose launcher was killed before they could say."""
+    if asked:
+        fail(folder, stopped_by(asked[0]), "stopped before it had begun to train", 0)
+    elif code < 0:
+        what = f"the launcher of the ranks was killed by {signal.Signals(-code).name}"
+        fail(folder, Status.RANK_LOST, what, 0)
 
 
 def _count(devices: str) -> int:

@@ -4,18 +4,23 @@ configuration lies in FOLDER.
 
 import json
 import os
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from algoperf_pt.config import register_resolvers
-from algoperf_pt.driver import CONFIG, run_rank
+from algoperf_pt.driver import CONFIG, ranks_locked, run_rank
+from algoperf_pt.orphans import die_with
 
 
 def main() -> None:
     """Run this rank of the trial in the folder on the command line."""
-    folder = Path(sys.argv[1])
+    die_with(os.getppid(), signal.SIGTERM)  # its launcher: what it leaves saves and ends
+    folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
     register_resolvers()
-    sys.exit(run_rank(json.loads((folder / CONFIG).read_text()), folder, int(os.environ["RANK"])))
+    with ranks_locked(folder) if rank == 0 else nullcontext():
+        sys.exit(run_rank(json.loads((folder / CONFIG).read_text()), folder, rank))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """How did a trial end?  One word, the same on every rank, and the exit code that tells it."""
 
+import signal
 from enum import Enum
 
 
@@ -20,7 +21,8 @@ class Status(str, Enum):
     INTEGRITY = "integrity_error"  # something that the harness owns was changed, or does not add up
     DISK_FULL = "disk_full"  # the experiment folder has no room left
     PAUSED = "paused"  # at pause_at, to be continued; a checkpoint was written
-    USER_STOP = "user_stop"  # Ctrl-C or SIGTERM; a checkpoint was written
+    USER_STOP = "user_stop"  # Ctrl-C; a checkpoint was written
+    TERMINATED = "terminated"  # SIGTERM, as schedulers send it; a checkpoint was written
     CONFIG_ERROR = "config_error"  # nothing was started
     ERROR = "error"  # a fault of the harness itself
 
@@ -42,13 +44,20 @@ EXIT_CODES: dict[Status, int] = {
     Status.SUBMISSION_ERROR: 25,
     Status.INTEGRITY: 26,
     Status.DISK_FULL: 27,
-    Status.USER_STOP: 130,
+    Status.USER_STOP: 130,  # 128 + SIGINT, as shells count
+    Status.TERMINATED: 143,  # 128 + SIGTERM
 }
 
 # Trials with these statuses are over: the same command shows their result instead of training on.
 FINAL = frozenset({Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE, Status.DIVERGED})
 
 # Trials that stopped in order and can be continued: a checkpoint was written.
-TO_BE_CONTINUED = frozenset({Status.PAUSED, Status.USER_STOP})
+STOPPED = frozenset({Status.USER_STOP, Status.TERMINATED})
+TO_BE_CONTINUED = STOPPED | {Status.PAUSED}
 
 IN_ORDER = FINAL | TO_BE_CONTINUED
+
+
+def stopped_by(number: int) -> Status:
+    """The status of a trial that a signal has stopped."""
+    return Status.TERMINATED if number == signal.SIGTERM else Status.USER_STOP

@@ -18,7 +18,7 @@ from typing import Any
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.orphans import die_with
 from algoperf_pt.result import exit_code_of, fail, read_result
-from algoperf_pt.status import Status
+from algoperf_pt.status import Status, stopped_by
 
 _POLL = 0.5  # s between looks at the heartbeat
 _GRACE = 5.0  # s to write the stacks before a hung trial is killed
@@ -76,7 +76,7 @@ def supervise(run: Callable[[Heartbeat], int], folder: Path, rank: int, limits: 
     if code < 0:
         name = signal.Signals(-code).name
         stopped = -code in (signal.SIGTERM, signal.SIGINT)  # during the set-up: nothing to save yet
-        status = Status.USER_STOP if stopped else Status.RANK_LOST
+        status = stopped_by(-code) if stopped else Status.RANK_LOST
         fail(folder, status, f"rank {rank} was killed by {name}", rank)
         return exit_code_of(folder, status)
     return code

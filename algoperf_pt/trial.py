@@ -19,6 +19,7 @@ from algoperf_pt.ranks import Ranks
 from algoperf_pt.records import Records
 from algoperf_pt.seeds import derive
 from algoperf_pt.spec import SPLITS
+from algoperf_pt.status import TO_BE_CONTINUED
 from algoperf_pt.submission import Metrics, Submission
 from algoperf_pt.view import Engine, TimeView, WorkloadView
 from algoperf_pt.workload import Workload
@@ -104,7 +105,7 @@ class Trial:
         self.evaluations: list[dict[str, float]] = []
         self.should_stop = False
         self.stop_reason: str | None = None
-        self.user_stop = False  # set by a signal handler
+        self.stop_signal = 0  # the number of the signal that asked to stop
         self.phase = Phase.SETUP
         self.setup_seconds = 0.0  # untimed set-up of the submission
         self.heartbeats = heartbeats
@@ -301,6 +302,8 @@ class Trial:
         self.clock.charge_lost(timed_when_killed)
         self.step, self.drawn = shared["step"], shared["drawn"]
         self.evaluations = shared["evaluations"]
+        if shared["stop_reason"] and shared["stop_reason"] not in TO_BE_CONTINUED:
+            self.stop(shared["stop_reason"])  # it was killed before it could write its result
         self.records.load_state_dict(shared["records"])
         load_random_state(own["random"])
         return True

@@ -27,7 +27,14 @@ from algoperf_pt.errors import (
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
 from algoperf_pt.result import exit_code_of, fail, free_room, keep_room, write_result
-from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, TO_BE_CONTINUED, Status
+from algoperf_pt.status import (
+    EXIT_CODES,
+    FINAL,
+    IN_ORDER,
+    TO_BE_CONTINUED,
+    Status,
+    stopped_by,
+)
 from algoperf_pt.summary import print_summary
 from algoperf_pt.trial import Trial
 
@@ -142,9 +149,9 @@ def _stop_on_signals(trial: Trial) -> None:
 
     def stop(number: int, _: object) -> None:
         nonlocal asked_at
-        if trial.user_stop and time.monotonic() - asked_at > _SAME_REQUEST:
+        if trial.stop_signal and time.monotonic() - asked_at > _SAME_REQUEST:
             raise KeyboardInterrupt
-        trial.user_stop, asked_at = True, asked_at or time.monotonic()
+        trial.stop_signal, asked_at = trial.stop_signal or number, asked_at or time.monotonic()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -175,7 +182,7 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
         IntegrityError: Status.INTEGRITY,
         ConfigError: Status.CONFIG_ERROR,
         ResumeError: Status.CONFIG_ERROR,
-        KeyboardInterrupt: Status.USER_STOP,
+        KeyboardInterrupt: stopped_by(0 if trial is None else trial.stop_signal),
     }
     for kind, status in by_class.items():
         if isinstance(error, kind):

@@ -5,6 +5,7 @@ Source: the benchmark's protocol (AlgoPerf rules, section on timing and stopping
 ones are data.
 """
 
+import signal
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -27,6 +28,7 @@ class Reason(str, Enum):
     STEP_LIMIT = "step_limit"
     DONE = "submission_done"
     USER = "user_stop"
+    TERMINATED = "terminated"
     PAUSED = "paused"
     DIVERGED = "diverged"
 
@@ -54,7 +56,7 @@ class Moment:
     step: int  # steps done
     last_eval: float | None  # `elapsed` at the last evaluation; None: none yet
     submission_done: bool = False
-    user_stop: bool = False
+    stop_signal: int = 0  # number of the signal that asks the trial to stop; 0: none
     diverged: bool = False
 
 
@@ -80,8 +82,9 @@ def after_step(rules: Rules, moment: Moment) -> Decision:
     """Train on, evaluate, or stop.  The budget is tested at every step; there is no evaluation
     after it.  A pause leaves out no evaluation that is due.
     """
-    if moment.user_stop:
-        return Decision(Action.STOP, Reason.USER)
+    if moment.stop_signal:
+        terminated = moment.stop_signal == signal.SIGTERM
+        return Decision(Action.STOP, Reason.TERMINATED if terminated else Reason.USER)
     if moment.diverged:
         return Decision(Action.STOP, Reason.DIVERGED)
     ending = _ending(rules, moment)

@@ -174,12 +174,13 @@ class WallClockTarget(L.Callback):
         trial = self.trial
         mine = self.ledger.timed() if trial.ranks.is_zero else -math.inf
         if trial.ranks.world == 1:
-            self.elapsed, done, stop, bad = mine, trial.submission.done, trial.user_stop, not_finite
+            done, bad, stop = trial.submission.done, not_finite, trial.stop_signal
+            self.elapsed = mine
         else:
             # the bucket stays open: waiting for a slower rank is that rank's work, and it is timed
-            flags = [mine, trial.submission.done, trial.user_stop, not_finite]
+            flags = [mine, trial.submission.done, not_finite, trial.stop_signal]
             self.elapsed, *agreed = trial.ranks.agree(flags)
-            done, stop, bad = map(bool, agreed)
+            done, bad, stop = bool(agreed[0]), bool(agreed[1]), int(agreed[2])
         return Moment(self.elapsed, trial.step, self.last_eval, done, stop, bad)
 
     def _agreed_elapsed(self) -> float:

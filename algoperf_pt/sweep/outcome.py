@@ -6,7 +6,7 @@ from typing import Any
 
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.result import fail, read_result
-from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, Status
+from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, STOPPED, Status
 from algoperf_pt.sweep.plan import Planned
 
 SWEEP_FAILED = 30  # exit code: some trial did not end as trials should
@@ -44,15 +44,15 @@ class Outcome:
 
 
 def overall(outcomes: list[Outcome]) -> int:
-    """The exit code of the whole: 0 all ended as trials should; 130 stopped by the user; 2 nothing
-    but refused configurations; 30 some failed.
+    """The exit code of the whole: 0 all ended as trials should; 130 or 143 stopped by Ctrl-C or by
+    SIGTERM; 2 nothing but refused configurations; 30 some failed.
     """
     codes = {outcome.code for outcome in outcomes if not outcome.good}
     if not codes:
         return 0
-    stopped, refused = EXIT_CODES[Status.USER_STOP], EXIT_CODES[Status.CONFIG_ERROR]
-    if stopped in codes:
-        return stopped
+    refused, stopped = EXIT_CODES[Status.CONFIG_ERROR], {EXIT_CODES[s] for s in STOPPED} & codes
+    if stopped:
+        return max(stopped)
     return refused if codes == {refused} else SWEEP_FAILED
 
 
@@ -71,7 +71,12 @@ def refused(error: Exception) -> Outcome:
 
 
 def ended(
-    planned: Planned, code: int, before: dict[str, Any] | None, log: Path, begin: int, asked: bool
+    planned: Planned,
+    code: int,
+    before: dict[str, Any] | None,
+    log: Path,
+    begin: int,
+    asked: Status | None,
 ) -> Outcome:
     """The outcome of an attempt that has ended.
 
@@ -80,7 +85,8 @@ def ended(
         code: exit code of its process.
         before: result.json when the attempt began: it is this attempt's only if it differs now.
         log: console; its lines after byte `begin` are this attempt's.
-        asked: whether this parent asked it to stop.
+        asked: why this parent asked it to stop, if it did: a trial only knows the SIGTERM that it
+            got from its parent, not the Ctrl-C behind it.
     """
     result = read_result(planned.folder)
     if result is None or result == before:
@@ -89,13 +95,14 @@ def ended(
             fail(planned.folder, status, message, 0)
     else:
         status, message = Status(result["status"]), str(result.get("message", ""))
+        status = asked if asked is not None and status in STOPPED else status
     tail = () if status in IN_ORDER else _tail(log, begin)
     return Outcome(status, message.split("\n")[0], tail, result)
 
 
-def _from_code(code: int, asked: bool) -> tuple[Status, str]:
-    if asked:
-        return Status.USER_STOP, "stopped before it had begun to train"
+def _from_code(code: int, asked: Status | None) -> tuple[Status, str]:
+    if asked is not None:
+        return asked, "stopped before it had begun to train"
     if code < 0:
         return Status.RANK_LOST, f"the trial's first process was killed by signal {-code}"
     status = _BY_CODE.get(code, Status.ERROR)

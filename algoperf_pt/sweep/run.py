@@ -13,7 +13,7 @@ from typing import Any
 from algoperf_pt.driver import is_running, refuse_change
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.result import read_result
-from algoperf_pt.status import Status
+from algoperf_pt.status import Status, stopped_by
 from algoperf_pt.sweep.backends import Backend, Running
 from algoperf_pt.sweep.child import CONSOLE
 from algoperf_pt.sweep.lock import locked
@@ -37,10 +37,15 @@ class Stop:
     """How often the user has asked to stop: once to save and end, twice to kill."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count, self._number = 0, 0
 
     def __call__(self, number: int, _: object) -> None:
-        self.count += 1
+        self.count, self._number = self.count + 1, self._number or number
+
+    @property
+    def asked(self) -> Status | None:
+        """What trials end with that this process stops; None: nobody has asked."""
+        return stopped_by(self._number) if self.count else None
 
 
 class Sweep:
@@ -75,7 +80,7 @@ class Sweep:
             finally:
                 self._kill()
                 self._display.end(self._outcomes)
-        rest = Outcome(Status.USER_STOP if self._stop.count else None, "not started")
+        rest = Outcome(self._stop.asked, "not started")
         return [self._outcomes.get(planned, rest) for planned in self._trials]
 
     def _sort_out(self) -> None:
@@ -131,7 +136,7 @@ class Sweep:
                 continue
             del self._attempts[planned]
             self._backend.release(attempt.running)
-            asked, log = self._stop.count > 0, attempt.running.log
+            asked, log = self._stop.asked, attempt.running.log
             outcome = ended(planned, code, attempt.before, log, attempt.begin, asked)
             self._finish(planned, outcome)
             if outcome.status is Status.DISK_FULL:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from algoperf_pt.eval_rows import best, read_eval_rows
 from algoperf_pt.heartbeat import CLOCK_FILE, Phase, read_clock
-from algoperf_pt.status import FINAL, Status
+from algoperf_pt.status import FINAL, STOPPED, Status
 from algoperf_pt.sweep.backends import Running
 from algoperf_pt.sweep.child import CONSOLE
 from algoperf_pt.sweep.outcome import Outcome
@@ -24,7 +24,7 @@ Outcomes = Mapping[Planned, Outcome]
 WIDTH = 140  # columns of text where there is no terminal
 _REDRAW = 1.0  # s
 _PLAIN = 60.0  # s between plain lines on what is running
-_COLOURS = {Status.REACHED: "green", Status.USER_STOP: "yellow"}
+_COLOURS: dict[Status, str] = {Status.REACHED: "green", **dict.fromkeys(STOPPED, "yellow")}
 
 
 class Display(Protocol):
@@ -159,7 +159,7 @@ class LiveTable:
     def finished(self, planned: Planned, outcome: Outcome) -> None:
         """Redraw soon; a failure stays above the table."""
         self._next = 0.0
-        if not outcome.good and outcome.status is not Status.USER_STOP:
+        if not outcome.good and outcome.status not in STOPPED:
             text = f"{planned.label}: {told(planned, outcome)}: {outcome.message}"
             self._console.print(text, highlight=False, markup=False)
 
@@ -216,7 +216,7 @@ def print_failures(console: Console, outcomes: Outcomes) -> None:
 
 def _failures(outcomes: Outcomes) -> Iterator[tuple[Planned, Outcome]]:
     for planned, outcome in outcomes.items():
-        if not outcome.good and outcome.status not in (None, Status.USER_STOP):
+        if not outcome.good and outcome.status not in (None, *STOPPED):
             yield planned, outcome
 
 

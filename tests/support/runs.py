@@ -13,11 +13,13 @@ import torch
 from algoperf_pt.config import compose_config, trial_folder
 from algoperf_pt.driver import open_folder
 from algoperf_pt.heartbeat import Heartbeat
+from algoperf_pt.records import verify_events
 from algoperf_pt.worker import run
 
 ROOT = Path(__file__).parents[2]
 QUIET = ("display=none", "logger=csv", "trainer=cpu", "trainer.threads=1")
 OPTIMIZER = "tests.support.submissions."
+TIMES = ("accumulated", "score", "total_duration", "preemption_count")  # differ between runs
 
 
 def compose(data, experiments, *overrides):
@@ -103,3 +105,22 @@ def assert_same(a, b, path=""):
             assert_same(x, y, f"{path}/{number}")
     else:
         assert a == b or (a != a and b != b), f"{path}: {a} {b}"
+
+
+def untimed(folder, name):
+    """Rows without what a clock says."""
+    return [{k: v for k, v in row.items() if not k.startswith(TIMES)} for row in rows(folder, name)]
+
+
+def assert_equal_runs(whole, broken, steps, ranks=1):
+    """Two trials ended alike after `steps` steps: parameters, state of the submission, generators
+    and rows to the last bit; the event log of the second is sound."""
+    for rank in range(ranks):
+        (shared_a, own_a), (shared_b, own_b) = state(whole, steps, rank), state(broken, steps, rank)
+        assert_same(shared_a["model"], shared_b["model"])
+        assert_same(shared_a["submission"], shared_b["submission"])
+        assert shared_a["drawn"] == shared_b["drawn"] >= steps
+        assert_same(own_a, own_b)
+    for name in ("eval_measurements.csv", "measurements.csv"):
+        assert untimed(whole, name) == untimed(broken, name), name
+    assert verify_events(broken / "events.jsonl") > 5

@@ -18,8 +18,8 @@ from algoperf_pt.submission import Submission
 
 
 class Noisy(OptimizerSubmission):
-    """Uses every global generator, draws extra batches, and can kill its process: all of
-    it must survive a resume."""
+    """Uses every global generator, draws extra batches, and can kill its process or fall asleep: all
+    of it must survive a resume."""
 
     count = 0
 
@@ -35,6 +35,8 @@ class Noisy(OptimizerSubmission):
         rank = os.environ.get("TEST_KILL_RANK", "0")
         if kill_at and int(kill_at) == workload.step and str(workload.rank) == rank:
             os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ.get("TEST_SLEEP_AT") == str(workload.step) and str(workload.rank) == rank:
+            time.sleep(600)
         noise = torch.randn(()).item() + random.random() + np.random.rand()
         metrics = super().step(workload, batch)
         with torch.no_grad():

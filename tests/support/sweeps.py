@@ -134,7 +134,7 @@ class Actor:
         return code
 
     def stop(self):
-        self.end = ("user_stop", 130)
+        self.end = ("terminated", 143)
 
     def kill(self):
         self.end = (None, -9)

@@ -62,12 +62,12 @@ def test_nodes_meet_at_a_port_of_the_first(planned):
 
 def test_a_job_that_runs_into_its_limit_stops_the_trial_and_is_queued_again(tmp_path):
     job = TrialJob([str(tmp_path / "planned.json"), "HASH"], 1, "1")
-    code = "import signal, sys; signal.signal(15, lambda *_: sys.exit(130)); print(1, flush=True)"
+    code = "import signal, sys; signal.signal(15, lambda *_: sys.exit(143)); print(1, flush=True)"
     line = [sys.executable, "-c", code + "; signal.pause()"]
     job._process = subprocess.Popen(line, stdout=subprocess.PIPE)
     job._process.stdout.readline()
     again = job.checkpoint()
-    assert job._process.returncode == 130
+    assert job._process.returncode == 143
     assert pickle.loads(pickle.dumps(again)).function.words == job.words
 
 
@@ -96,10 +96,10 @@ def test_submitits_jobs_on_this_machine(data, tmp_path):
     wait_for(second / "measurements.csv", parent)
     parent.send_signal(signal.SIGTERM)
     output, _ = parent.communicate(timeout=100)
-    assert parent.returncode == 130, output
+    assert parent.returncode == 143, output
     assert result(tmp_path / STUDY / "trial_1")["status"] == "step_limit"
     found = result(second)
-    assert found["status"] == "user_stop" and (second / f"checkpoint_{found['step']}").is_dir()
+    assert found["status"] == "terminated" and (second / f"checkpoint_{found['step']}").is_dir()
     assert list((second / "jobs").glob("*_submitted.pkl"))
     assert "evaluation at step" in (second / "console.log").read_text() or found["step"] < 50
 

@@ -66,7 +66,7 @@ def test_stopped_killed_and_resumed(data, tmp_path):
     assert sum(has_torch(child) for child in children(parent.pid)) == 2  # not their supervisors
     parent.send_signal(signal.SIGTERM)
     output, _ = parent.communicate(timeout=60)
-    assert parent.returncode == 130 and "save a checkpoint and end" in output, output
+    assert parent.returncode == 143 and "save a checkpoint and end" in output, output
     steps = [result(folder)["step"] for folder in folders[:2]]
     assert all((f / f"checkpoint_{n}").is_dir() for f, n in zip(folders, steps))
     assert not folders[2].exists()
@@ -78,7 +78,7 @@ def test_stopped_killed_and_resumed(data, tmp_path):
     parent.communicate(timeout=60)
     gone, left = psutil.wait_procs(alive, timeout=30)
     assert not left and len(gone) >= 4  # each trial has a supervisor and a fork
-    assert [result(folder)["status"] for folder in folders[:2]] == ["user_stop"] * 2
+    assert [result(folder)["status"] for folder in folders[:2]] == ["terminated"] * 2
     done = many(data, tmp_path, *words)
     assert done.returncode == 0, done.stdout
     for folder in folders:

@@ -104,15 +104,17 @@ def test_a_trial_that_cannot_be_started_is_named(trials):
     assert statuses(outcomes)[0] == "config_error" and "Permission denied" in outcomes[0].message
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_stops_and_starts_no_more(trials, number):
+@pytest.mark.parametrize(
+    "number, status, code", [(signal.SIGINT, "user_stop", 130), (signal.SIGTERM, "terminated", 143)]
+)
+def test_one_signal_stops_and_starts_no_more(trials, number, status, code):
     script, display = Script({}, room=5), Silent()  # there is room for all
     script.on_start = lambda planned: planned.trial == 3 and os.kill(os.getpid(), number)
     before = signal.getsignal(number)
     outcomes = Sweep(trials, script, display).run()
     assert signal.getsignal(number) is before
     assert script.started == [1, 2, 3]
-    assert statuses(outcomes) == ["user_stop"] * 5 and overall(outcomes) == 130
+    assert statuses(outcomes) == [status] * 5 and overall(outcomes) == code
     assert ("stopping", False) in display.told
 
 
@@ -164,5 +166,5 @@ def test_the_exit_code_of_the_whole():
     assert codes("reached", "budget", "step_limit", "submission_done", "diverged") == 0
     assert codes("reached", "config_error") == 2
     assert codes("config_error", "hung") == codes("data_error") == 30
-    assert codes("hung", "user_stop") == 130
+    assert codes("hung", "user_stop") == 130 and codes("hung", "terminated") == 143
     assert overall([]) == 0

@@ -3,6 +3,7 @@ versions 0.5 and 0.6).
 """
 
 from dataclasses import replace
+from signal import SIGINT, SIGTERM
 
 import pytest
 
@@ -82,7 +83,8 @@ TRAIN, EVALUATE, STOP = Action.TRAIN, Action.EVALUATE, Action.STOP
         ({}, Moment(11.0, 5, 10.0, submission_done=True), Decision(EVALUATE, Reason.DONE)),
         ({}, Moment(101.0, 5, 10.0, submission_done=True), Decision(STOP, Reason.BUDGET)),
         ({}, Moment(11.0, 5, 10.0, diverged=True), Decision(STOP, Reason.DIVERGED)),
-        ({}, Moment(20.0, 5, 10.0, user_stop=True), Decision(STOP, Reason.USER)),
+        ({}, Moment(20.0, 5, 10.0, stop_signal=SIGINT), Decision(STOP, Reason.USER)),
+        ({}, Moment(20.0, 5, 10.0, stop_signal=SIGTERM), Decision(STOP, Reason.TERMINATED)),
         ({"eval_every_steps": 5}, Moment(1.0, 1, None), Decision(TRAIN)),
         ({"eval_every_steps": 5}, Moment(1.0, 5, None), Decision(EVALUATE)),
         ({"eval_every_steps": 5}, Moment(50.0, 6, 1.0), Decision(TRAIN)),

@@ -4,30 +4,16 @@ room."""
 import errno
 import json
 import os
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from algoperf_pt.records import Records, verify_events
 from algoperf_pt.result import keep_room
-from tests.support.runs import ROOT, command, environment, result, rows, run_inside
+from tests.support.disks import on_a_small_disk
+from tests.support.runs import command, result, rows, run_inside
 
 ARGUMENTS = ("max_steps=60", "eval_every_steps=10", "logger.first=3", "logger.every=10")
 FOLDER = "nadamw/study_0/digits/trial_1"
-_TMPFS = """
-import subprocess, sys
-small, large, target, log, *line = sys.argv[1:]
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + small, "tmpfs", target], check=True)
-first = subprocess.run(line, capture_output=True, text=True)
-print(first.stderr[-2000:], file=sys.stderr)
-subprocess.run(["cp", "-r", target, log + "/full"], check=True)
-subprocess.run(["mount", "-o", "remount,size=" + large, target], check=True)
-second = subprocess.run(line, capture_output=True, text=True)
-subprocess.run(["cp", "-r", target, log + "/resumed"], check=True)
-print(first.returncode, second.returncode)
-"""
 
 
 def no_room(*_, **__):
@@ -115,19 +101,10 @@ def test_room_is_kept_for_the_last_words(tmp_path):
 @pytest.mark.slow
 def test_on_a_disk_that_is_really_full(data, tmp_path):
     """A small file system in memory, in a mount namespace of its own."""
-    unshare = shutil.which("unshare")
-    disk, log = tmp_path / "disk", tmp_path / "log"
-    disk.mkdir(), log.mkdir()
-    probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(disk)]
-    if unshare is None or subprocess.run(probe, capture_output=True).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    line = command(data, disk, *ARGUMENTS)
-    script = [sys.executable, "-c", _TMPFS, "420k", "20m", str(disk), str(log), *line]
-    done = subprocess.run(
-        ["unshare", "-rm", *script], env=environment(), capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.stdout.split() == ["27", "11"], done.stdout + done.stderr
-    full, resumed = log / "full" / FOLDER, log / "resumed" / FOLDER
+    line = command(data, "DISK", *ARGUMENTS)
+    codes, disks = on_a_small_disk(tmp_path, "420k", line)
+    assert codes == (27, 11)
+    full, resumed = (disk / FOLDER for disk in disks)
     assert result(full)["status"] == "disk_full"
     assert verify_events(full / "events.jsonl") >= 2
     assert [int(row["global_step"]) for row in rows(resumed)] == [10, 20, 30, 40, 50, 60]

@@ -7,13 +7,18 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
+from algoperf_pt.config import trial_folder
+from algoperf_pt.driver import is_running, ranks_locked, run_here
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.records import verify_events
 from algoperf_pt.status import EXIT_CODES, Status
 from tests.support.runs import (
     OPTIMIZER,
     command,
+    compose,
     environment,
     result,
     rows,
@@ -130,8 +135,10 @@ def test_when_a_rank_hangs_the_stacks_of_all_ranks_are_kept(data, tmp_path):
     assert "most recent call first" in stacks[0] and result(folder)["status"] == "hung"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_user_stop_saves_and_goes_on(data, tmp_path, number):
+@pytest.mark.parametrize(
+    "number, status, code", [(signal.SIGINT, "user_stop", 130), (signal.SIGTERM, "terminated", 143)]
+)
+def test_a_stop_saves_and_goes_on(data, tmp_path, number, status, code):
     arguments = [*submission("Slow"), "eval_every_steps=50", "max_steps=150"]
     process = subprocess.Popen(
         command(data, tmp_path, *arguments), env=environment(), start_new_session=True
@@ -142,8 +149,8 @@ def test_user_stop_saves_and_goes_on(data, tmp_path, number):
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    assert process.wait(20) == 130
-    assert result(folder)["status"] == "user_stop"
+    assert process.wait(20) == code
+    assert result(folder)["status"] == status
     stopped_at = result(folder)["step"]
     assert 0 < stopped_at < 150 and (folder / f"checkpoint_{stopped_at}").is_dir()
     code, _ = run_inside(data, tmp_path, *arguments)
@@ -160,9 +167,60 @@ def test_a_cluster_signals_every_process_of_a_trial(data, tmp_path):
     folder = tmp_path / FOLDER
     wait_for(folder / "measurements.csv", process)
     os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(20) == 130
+    assert process.wait(20) == 143
     stopped_at = result(folder)["step"]
     assert (folder / f"checkpoint_{stopped_at}").is_dir()  # not only the one of an evaluation
+
+
+def test_a_stop_before_training_has_its_code_too(data, tmp_path):
+    process = subprocess.Popen(command(data, tmp_path), env=environment())
+    wait_for(tmp_path / FOLDER / "config.json", process)  # it imports torch
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert result(tmp_path / FOLDER)["status"] == "terminated"
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(
+    "number, status, code", [(signal.SIGINT, "user_stop", 130), (signal.SIGTERM, "terminated", 143)]
+)
+def test_two_ranks_are_told_which_signal_it_was(data, tmp_path, number, status, code):
+    arguments = [*submission("Slow"), "eval_every_steps=50", "max_steps=500", "trainer.devices=2"]
+    process = subprocess.Popen(command(data, tmp_path, *arguments), env=environment())
+    folder = tmp_path / FOLDER
+    wait_for(folder / "measurements.csv", process)
+    process.send_signal(number)  # Ctrl-C does not reach the ranks: they have sessions of their own
+    assert process.wait(60) == code
+    found = result(folder)
+    assert found["status"] == status and (folder / f"checkpoint_{found['step']}").is_dir()
+
+
+@pytest.mark.ddp
+def test_ranks_whose_launcher_is_killed_save_and_end(data, tmp_path):
+    arguments = [*submission("Slow"), "eval_every_steps=500", "max_steps=500", "trainer.devices=2"]
+    process = subprocess.Popen(command(data, tmp_path, *arguments), env=environment())
+    folder = tmp_path / FOLDER
+    wait_for(folder / "measurements.csv", process)
+    launcher = psutil.Process(process.pid).children()[0]
+    ranks = launcher.children(recursive=True)
+    assert len(ranks) >= 4 and is_running(folder)
+    launcher.kill()
+    assert process.wait(60) == 23
+    assert "launcher of the ranks was killed by SIGKILL" in result(folder)["message"]
+    _, left = psutil.wait_procs(ranks, timeout=30)
+    assert not left and list(folder.glob("checkpoint_*"))
+
+
+def test_while_rank_0_of_a_killed_launcher_saves_no_other_command_starts(data, tmp_path):
+    config = compose(data, tmp_path)
+    folder = trial_folder(config)
+    folder.mkdir(parents=True)
+    with ranks_locked(folder):
+        assert is_running(folder)
+        with pytest.raises(ConfigError, match="another process is running the trial"):
+            run_here(config)
+    assert not is_running(folder)
 
 
 def test_the_ledger_is_written_and_adds_up(data, tmp_path):

@@ -5,11 +5,13 @@ The file survives a SIGKILL of the process: what the clock showed then is charge
 resumed.
 """
 
+import math
 import mmap
 import os
 import statistics
 import struct
 import time
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
@@ -66,18 +68,45 @@ class Heartbeat:
 
     def median_step(self) -> float | None:
         """Median seconds between the last beats in training; None if there are too few."""
-        rest = self._map[_LAYOUT.size : _SIZE]
-        known = [seconds for (seconds,) in _STEP.iter_unpack(rest) if seconds > 0]
-        return statistics.median(known) if len(known) >= _ENOUGH else None
+        return _median_step(self._map[_LAYOUT.size : _SIZE])
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The last beat in the file of a trial.
+
+    Args:
+        at: s of the monotonic clock of the trial's machine.
+        timed: s on the submission's clock.
+        phase: what the trial was doing.
+        step: median s between the last beats in training; None if there are too few.
+    """
+
+    at: float
+    timed: float
+    phase: Phase
+    step: float | None
+
+
+def parse_beat(content: bytes) -> Beat | None:
+    """The beat in the bytes of a clock file; None if they hold none."""
+    if len(content) < _SIZE:
+        return None
+    at, timed, phase = _LAYOUT.unpack_from(content)
+    if not math.isfinite(at) or not math.isfinite(timed) or phase not in tuple(Phase):
+        return None
+    return Beat(at, timed, Phase(int(phase)), _median_step(content[_LAYOUT.size : _SIZE]))
 
 
 def read_clock(path: Path) -> tuple[float, Phase] | None:
     """(timed seconds, phase) in the file of a trial; None if there is none yet."""
     try:
-        content = path.read_bytes()
+        beat = parse_beat(path.read_bytes())
     except OSError:
         return None
-    if len(content) < _LAYOUT.size:
-        return None
-    _, timed, phase = _LAYOUT.unpack_from(content)
-    return timed, Phase(int(phase))
+    return None if beat is None else (beat.timed, beat.phase)
+
+
+def _median_step(steps: bytes) -> float | None:
+    known = [seconds for (seconds,) in _STEP.iter_unpack(steps) if seconds > 0]
+    return statistics.median(known) if len(known) >= _ENOUGH else None

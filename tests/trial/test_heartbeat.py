@@ -1,12 +1,13 @@
 """A trial that is alive looks alive at every moment."""
 
+import math
 import os
 import signal
 import struct
 
 import pytest
 
-from algoperf_pt.heartbeat import Heartbeat, Phase, read_clock
+from algoperf_pt.heartbeat import Beat, Heartbeat, Phase, parse_beat, read_clock
 from algoperf_pt.supervise import Limits
 
 
@@ -71,3 +72,22 @@ def test_a_clock_file_of_an_earlier_version_keeps_its_reading(tmp_path):
     assert Heartbeat(path).read() == (5.0, 12.5, Phase.TRAIN)
     assert read_clock(path) == (12.5, Phase.TRAIN)
     assert read_clock(tmp_path / "none") is None
+
+
+def test_a_beat_says_more_than_the_clock(tmp_path):
+    path = tmp_path / "clock.bin"
+    heartbeat = Heartbeat(path)
+    assert parse_beat(path.read_bytes()) == Beat(0.0, 0.0, Phase.SETUP, None)
+    for timed in range(12):
+        heartbeat.beat(Phase.TRAIN, float(timed))
+    beat = parse_beat(path.read_bytes())
+    assert (beat.at, beat.timed, beat.phase) == heartbeat.read()
+    assert beat.step == heartbeat.median_step() > 0
+
+
+def test_bytes_that_are_no_beat(tmp_path):
+    odd = [struct.pack("<ddd", *beat) for beat in ((1, 2, 7), (1, 2, math.nan), (math.inf, 2, 1))]
+    for content in (b"", b"x" * 40, *(start + bytes(512) for start in odd)):
+        assert parse_beat(content) is None
+        (tmp_path / "clock.bin").write_bytes(content)
+        assert read_clock(tmp_path / "clock.bin") is None

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,21 +62,27 @@ def compose_config(
     schema.register()
     register_resolvers()
     GlobalHydra.instance().clear()
-    search = search_path(config_dir)
+    search = search_path(config_dir, overrides)
     with initialize_config_module("conf", version_base="1.3"):
         try:
-            return finish(compose("train", [*search, *overrides]), overrides, needs_data)
+            return finish(compose("train", [*overrides, *search]), overrides, needs_data)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, overrides) from error
 
 
-def search_path(config_dir: str | None) -> list[str]:
-    """Hydra's word for the user's own folder of configuration groups."""
+def search_path(config_dir: str | None, words: Sequence[str] = ()) -> list[str]:
+    """Hydra's word for the user's own folder of configuration groups, and those that are typed in
+    Hydra's way; it is to stand behind the others.
+    """
     if config_dir and not Path(config_dir).is_dir():
         raise ConfigError(
             f"--config-dir {config_dir} is no folder", fix="give a folder with Hydra groups"
         )
-    return [f"hydra.searchpath=[{Path(config_dir).resolve()}]"] if config_dir else []
+    typed = [word.partition("=")[2] for word in words if word.startswith("hydra.searchpath=")]
+    folders = [part.strip() for part in typed[-1].strip("[]").split(",")] if typed else []
+    if config_dir:
+        folders.insert(0, str(Path(config_dir).resolve()))
+    return [f"hydra.searchpath=[{','.join(folders)}]"] if folders else []
 
 
 def finish(node: DictConfig, overrides: list[str], needs_data: bool = True) -> Config:

@@ -144,3 +144,16 @@ def test_parts_can_be_given_on_the_command_line_where_the_yaml_has_none(data, tm
     average = "submission.average={_target_:optimizers.averaging.Polyak}"
     config = compose_config([f"data.dir={data}", "workload=digits", average])
     assert config["submission"]["average"] == {"_target_": "optimizers.averaging.Polyak"}
+
+
+def test_folders_of_both_kinds_are_searched(tmp_path):
+    """--config-dir and Hydra's own word for it, together."""
+    for name in ("one", "two"):
+        path = tmp_path / name / "submission" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"defaults: [nadamw, _self_]\nname: {name}\n")
+    typed = f"hydra.searchpath=[{tmp_path / 'two'}]"
+    for name in ("one", "two"):
+        words = ["workload=digits", f"submission={name}", typed]
+        found = compose_config(words, str(tmp_path / "one"), needs_data=False)
+        assert found["submission"]["name"] == name

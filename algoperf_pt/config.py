@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -65,14 +65,14 @@ def compose_config(
     search = search_path(config_dir, overrides)
     with initialize_config_module("conf", version_base="1.3"):
         try:
-            return finish(compose("train", [*overrides, *search]), overrides, needs_data)
+            return finish(compose("train", [*search, *overrides]), overrides, needs_data)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, overrides) from error
 
 
 def search_path(config_dir: str | None, words: Sequence[str] = ()) -> list[str]:
     """Hydra's word for the user's own folder of configuration groups, and those that are typed in
-    Hydra's way; it is to stand behind the others.
+    Hydra's way; Hydra heeds the first such word.
     """
     if config_dir and not Path(config_dir).is_dir():
         raise ConfigError(
@@ -189,6 +189,14 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def explain(error: Exception, overrides: list[str]) -> ConfigError:
     """Hydra's and OmegaConf's errors in our form: key, value, expectation, place."""
+    unread = _unreadable(error, overrides)
+    if unread:
+        return ConfigError(
+            f"{unread!r} cannot be read",
+            expected="KEY=VALUE; quotes around a word with spaces or brackets, 'KEY=[1,2]'",
+            where=f"command line: {unread}",
+            fix="python train.py --help shows the groups; --cfg job shows every key with its value",
+        )
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
@@ -232,6 +240,13 @@ def explain(error: Exception, overrides: list[str]) -> ConfigError:
     return ConfigError(
         f"{key or 'configuration'}: {problem}", expected=expected, where=where, fix=fix
     )
+
+
+def _unreadable(error: Exception, overrides: list[str]) -> str:
+    """The word of the command line that is no override, if there is one."""
+    if isinstance(error, OverrideParseException):
+        return str(error.override)
+    return next((word for word in overrides if word.startswith("=")), "")
 
 
 def _heirs(overrides: list[str]) -> str:

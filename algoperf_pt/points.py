@@ -55,7 +55,7 @@ def _submission(name: str, config_dir: str | None) -> dict[str, Any]:
     words = ["workload=digits", f"submission={name}"]  # any workload: spaces do not depend on it
     with initialize_config_module("conf", version_base="1.3"):
         try:
-            return plain(compose("train", [*words, *search_path(config_dir, words)]).submission)
+            return plain(compose("train", [*search_path(config_dir, words), *words]).submission)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, words) from error
 

@@ -52,7 +52,7 @@ def multirun(words: Sequence[str], config_dir: str | None = None) -> int:
         try:
             config = hydra.compose_config(
                 "train",
-                [*own, *search_path(config_dir, words)],
+                [*search_path(config_dir, words), *own],
                 run_mode=RunMode.MULTIRUN,
                 with_log_configuration=False,
             )

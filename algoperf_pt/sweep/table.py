@@ -25,6 +25,7 @@ WIDTH = 140  # columns of text where there is no terminal
 _REDRAW = 1.0  # s
 _PLAIN = 60.0  # s between plain lines on what is running
 _COLOURS: dict[Status, str] = {Status.REACHED: "green", **dict.fromkeys(STOPPED, "yellow")}
+_USUAL = FINAL | {Status.PAUSED}
 
 
 class Display(Protocol):
@@ -81,6 +82,11 @@ def told(planned: Planned, outcome: Outcome) -> str:
     if outcome.status is Status.PAUSED:
         return f"pauses at {(outcome.result or {}).get('elapsed', 0.0):.4g} s"
     return outcome.status.value.replace("_", " ")
+
+
+def colour(status: Status) -> str:
+    """The colour of an end."""
+    return _COLOURS.get(status, "default" if status in _USUAL else "red")
 
 
 class Lines:
@@ -226,8 +232,7 @@ def _cell(planned: Planned, outcomes: Outcomes, places: Mapping[Planned, str]) -
         return Text(progress(planned), style="cyan")
     if outcome is None or outcome.status is None:
         return Text("waits", style="dim")
-    usual = "default" if outcome.good else "red"
-    return Text(told(planned, outcome), style=_COLOURS.get(outcome.status, usual))
+    return Text(told(planned, outcome), style=colour(outcome.status))
 
 
 def _best(planned: Planned) -> float | None:

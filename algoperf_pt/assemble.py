@@ -24,7 +24,7 @@ from algoperf_pt.environment import write_meta
 from algoperf_pt.errors import ConfigError, IntegrityError, SubmissionError
 from algoperf_pt.heartbeat import CLOCK_FILE, Heartbeat
 from algoperf_pt.hparams import Hparams
-from algoperf_pt.instantiate import import_object, instantiate
+from algoperf_pt.instantiate import call_with, import_object, instantiate
 from algoperf_pt.loggers import make_loggers
 from algoperf_pt.optimizer_submission import OptimizerSubmission
 from algoperf_pt.ranks import Ranks
@@ -119,23 +119,34 @@ def _ddp() -> DDPStrategy:
 def make_data(config: dict[str, Any]) -> WorkloadData:
     """The data module that conf/workload names, on the prepared folder."""
     workload, data = config["workload"], config["data"]
-    module: WorkloadData = import_object(workload["data"]["_target_"], "workload.data._target_")(
-        root=Path(data["dir"], workload["data"]["dataset"]),
-        dataset=workload["data"]["dataset"],
-        preparer_version=workload["data"]["preparer_version"],
-        num_examples=workload["num_examples"],
-        eval_batch_size=workload["eval_batch_size"],
-        loading=Loading(data["workers"], data["prefetch"]),
-        **workload["data"]["options"],
-    )
-    return module
+    kind = import_object(workload["data"]["_target_"], "workload.data._target_")
+    options = workload["data"]["options"]
+
+    def make() -> WorkloadData:
+        module: WorkloadData = kind(
+            root=Path(data["dir"], workload["data"]["dataset"]),
+            dataset=workload["data"]["dataset"],
+            preparer_version=workload["data"]["preparer_version"],
+            num_examples=workload["num_examples"],
+            eval_batch_size=workload["eval_batch_size"],
+            loading=Loading(data["workers"], data["prefetch"]),
+            **options,
+        )
+        return module
+
+    return call_with(options, "workload.data.options", make)
 
 
 def make_workload(config: dict[str, Any], spec: WorkloadSpec, data: WorkloadData) -> Workload:
     """The workload that conf/workload names."""
     kind = import_object(config["workload"]["_target_"], "workload._target_")
-    workload: Workload = kind(spec=spec, data=data, model=config["workload"]["model"])
-    return workload
+    model = config["workload"]["model"]
+
+    def make() -> Workload:
+        workload: Workload = kind(spec=spec, data=data, model=model)
+        return workload
+
+    return call_with(model, "workload.model", make)
 
 
 def compile_parts(workload: Workload, config: dict[str, Any]) -> None:

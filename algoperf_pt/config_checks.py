@@ -18,13 +18,16 @@ def check(config: Config, needs_data: bool = True) -> None:
     for key, (test, expected) in _VALUES.items():
         value = _get(config, key)
         if value is not None and not test(value):
-            raise ConfigError(
-                f"{key}: impossible value {value!r}", expected=expected, where=_where(key)
-            )
+            raise _impossible(key, value, expected, _where(key))
     _check_rules(config)
     _check_devices(config)
     if needs_data:
         _check_data(config)
+
+
+def _impossible(key: str, value: Any, expected: str, where: str) -> ConfigError:
+    problem, fix = f"{key}: impossible value {value!r}", f"give another value: {key}=..."
+    return ConfigError(problem, expected=expected, where=where, fix=fix)
 
 
 def _whole(low: int) -> tuple[Callable[[Any], bool], str]:
@@ -115,14 +118,13 @@ def _check_rules(config: Config) -> None:
         value = targets["workloads"][name][key]
         if not test(value) and not _is_unset(key, targets["workloads"][name]):
             full = f"targets.workloads.{name}.{key}"
-            raise ConfigError(
-                f"{full}: impossible value {value!r}", expected=expected, where="conf/targets"
-            )
+            raise _impossible(full, value, expected, "conf/targets")
     if ruleset["name"] not in targets["rulesets"]:
         raise ConfigError(
             f"ruleset.name: version {targets['version']} has no rule set {ruleset['name']!r}",
             expected=f"one of {', '.join(targets['rulesets'])}",
             where="conf/targets",
+            fix="ruleset=external | self_tuning",
         )
     if ruleset["tuning"] != config["submission"]["tuning"]:
         raise ConfigError(
@@ -135,11 +137,8 @@ def _check_rules(config: Config) -> None:
     for split in ("train", "eval_train", "validation", "test"):
         count = config["workload"]["num_examples"].get(split)
         if count is None or count < 0 or (count == 0 and split != "test"):
-            raise ConfigError(
-                f"workload.num_examples.{split}: impossible value {count!r}",
-                expected="a number of examples",
-                where=f"conf/workload/{name}.yaml",
-            )
+            key, where = f"workload.num_examples.{split}", f"conf/workload/{name}.yaml"
+            raise _impossible(key, count, "a number of examples", where)
 
 
 def _is_unset(key: str, target: Mapping[str, Any]) -> bool:
@@ -152,10 +151,8 @@ def _check_devices(config: Config) -> None:
     devices = config["trainer"]["devices"]
     good = devices == "all" or (devices.isdigit() and int(devices) > 0)
     if not good:
-        raise ConfigError(
-            f"trainer.devices: impossible value {devices!r}",
-            expected='a number of processes, or "all"',
-        )
+        expected = 'a number of processes, or "all"'
+        raise _impossible("trainer.devices", devices, expected, _where("trainer.devices"))
     if devices == "all" and config["trainer"]["accelerator"] == "cpu":
         raise ConfigError(
             "trainer.devices: all processes of a CPU are not defined",

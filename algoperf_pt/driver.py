@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,17 +36,37 @@ def run_here(config: dict[str, Any]) -> int:
     """Run a trial with its ranks and return the exit code of its status."""
     adopt_slurm(os.environ)
     folder = trial_folder(config)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     if "RANK" in os.environ:
         return _run_under_launcher(config, folder, int(os.environ["RANK"]))
     with _locked(folder):
         finished = open_folder(config, folder)
         if finished is not None:
             return finished
-        return (
-            run_rank(config, folder, 0)
-            if config["trainer"]["devices"] == "1"
-            else _launch(config, folder)
-        )
+        one = config["trainer"]["devices"] == "1"
+        code = run_rank(config, folder, 0) if one else _launch(config, folder)
+    if missing and _never_began(folder):
+        _remove(missing)
+    return code
+
+
+def _remove(made: list[Path]) -> None:
+    """A wrong configuration leaves no folder behind: the trial's, and those around it as far as
+    they were made for it and hold nothing else.
+    """
+    shutil.rmtree(made[0])
+    for path in made[1:]:
+        try:
+            path.rmdir()
+        except OSError:
+            return  # another trial has begun there
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether the trial was refused for its configuration before it was assembled."""
+    result = read_result(folder)
+    refused = result is not None and result["status"] == Status.CONFIG_ERROR.value
+    return refused and not list(folder.glob("flags_*.json"))
 
 
 def _run_under_launcher(config: dict[str, Any], folder: Path, rank: int) -> int:
@@ -116,7 +137,7 @@ def refuse_change(config: dict[str, Any], folder: Path) -> None:
     configuration.
     """
     written = folder / CONFIG
-    if not written.exists():
+    if not written.exists() or _never_began(folder):
         return
     before = json.loads(written.read_text())
     if config_hash(before) == config_hash(config):

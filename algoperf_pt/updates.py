@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from algoperf_pt.errors import SubmissionError
+from algoperf_pt.errors import ConfigError, SubmissionError
 from algoperf_pt.instantiate import import_object, instantiate
 from algoperf_pt.roles import ParamType
 from algoperf_pt.view import WorkloadView
@@ -72,8 +72,8 @@ def make_updates(
             a note, if the class does not take them.
 
     Raises:
-        SubmissionError: a class that is no optimizer or takes no such argument; no parameter is
-            left for the main one.
+        ConfigError: a class that is no optimizer or takes no such argument.
+        SubmissionError: no parameter is left for the main one.
     """
     rest: Named = [(n, p, workload.param_types[n]) for n, p in workload.named_parameters()]
     made: list[Update] = []
@@ -118,16 +118,17 @@ def _make(
 ) -> Update:
     kind = import_object(optimizer["_target_"], f"{where}._target_")
     if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-        raise SubmissionError(
+        raise ConfigError(
             f"{where}._target_={optimizer['_target_']} is no optimizer",
             expected="a subclass of torch.optim.Optimizer",
             where=f"{where}._target_",
+            fix="name a class of torch.optim or optimizers, or one of your own",
         )
     kwargs = {key: value for key, value in optimizer.items() if key != "_target_"}
     unknown = _unknown(kind, kwargs)
     typed = unknown if given is None else [key for key in unknown if key in given]
     if typed:
-        raise SubmissionError(
+        raise ConfigError(
             f"{optimizer['_target_']} takes no argument {typed[0]!r}",
             expected=f"one of {', '.join(inspect.signature(kind).parameters)}",
             where=f"{where}.{typed[0]}",

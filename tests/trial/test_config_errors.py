@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from algoperf_pt.config import compose_config, config_hash, trial_folder
+from algoperf_pt.driver import run_here
 from algoperf_pt.errors import ConfigError
-from tests.support.runs import ROOT, command, environment
+from algoperf_pt.heartbeat import Heartbeat
+from tests.support.runs import ROOT, command, compose, environment
 
 
 @pytest.mark.parametrize(
@@ -157,3 +159,39 @@ def test_folders_of_both_kinds_are_searched(tmp_path):
         words = ["workload=digits", f"submission={name}", typed]
         found = compose_config(words, str(tmp_path / "one"), needs_data=False)
         assert found["submission"]["name"] == name
+
+
+@pytest.mark.parametrize("word", ["study 3", "study", "study=[1", "=study"])
+def test_a_word_that_is_no_override_is_shown_with_what_one_looks_like(data, word):
+    with pytest.raises(ConfigError) as caught:
+        compose_config(["workload=digits", f"data.dir={data}", word])
+    assert repr(word) in str(caught.value) and "KEY=VALUE" in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "+workload.model.depth=3",
+        "+workload.data.options.depth=3",
+        "+submission.schedule.depth=3",
+        "+submission.optimizer.depth=3",
+        "submission.optimizer._target_=optimizers.depth",
+    ],
+)
+def test_what_only_the_trial_can_find_leaves_no_folder_either(data, tmp_path, monkeypatch, word):
+    """Classes and their arguments are known when torch is there: the folder is made before."""
+
+    def without_a_fork(run, folder, rank, limits):
+        assert folder.is_dir()
+        return run(Heartbeat())
+
+    monkeypatch.setattr("algoperf_pt.driver.supervise", without_a_fork)
+    (tmp_path / "e").mkdir()
+    place = tmp_path / "e" / "deeper"
+    assert run_here(compose(data, place, word)) == 2
+    assert list((tmp_path / "e").iterdir()) == []
+    planned = trial_folder(compose(data, place))  # as a parent of many makes it before
+    planned.mkdir(parents=True)
+    assert run_here(compose(data, place, word)) == 2 and (planned / "result.json").exists()
+    arguments = ("max_steps=1", "eval_every_steps=1")
+    assert run_here(compose(data, place, *arguments)) == 11  # the mended command is not refused

@@ -43,13 +43,13 @@ def test_own_optimizer_and_what_it_does_not_take(data, tmp_path):
     assert set(trial.submission.dropped) == {"betas", "eps", "weight_decay"}
     trial = build(data, tmp_path / "b", mine, "+submission.optimizer.slope=2.0")
     assert trial.submission.optimizer.param_groups[0]["slope"] == 2.0
-    with pytest.raises(SubmissionError, match="takes no argument 'betas'"):
+    with pytest.raises(ConfigError, match="takes no argument 'betas'"):
         taken_out = ("~submission.hparams.one_minus_beta1", "~submission.hparams.beta2")
         build(data, tmp_path / "c", mine, "submission.optimizer.betas=[0.5,0.5]", *taken_out)
 
 
 def test_what_is_no_optimizer_is_refused(data, tmp_path):
-    with pytest.raises(SubmissionError, match="is no optimizer"):
+    with pytest.raises(ConfigError, match="is no optimizer"):
         build(data, tmp_path, "submission.optimizer._target_=collections.Counter")
     with pytest.raises(ConfigError, match="is no Submission"):
         build(data, tmp_path / "b", "submission._target_=torch.optim.Adam")

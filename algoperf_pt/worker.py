@@ -161,6 +161,8 @@ def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) 
     status = _classify(error, trial)
     if isinstance(error, AlgoperfError):
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    elif isinstance(error, KeyboardInterrupt):
+        print("stopped at once: the last checkpoint is where it goes on", file=sys.stderr)
     else:
         traceback.print_exception(error)
     print(f"status: {status.value}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ logging, checkpoints and the clock's own agreement (docs/adr/0001-clock.md).
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import lightning as L
@@ -50,6 +51,7 @@ class WallClockTarget(L.Callback):
         self.ledger = Ledger(now, raw)
         self.latches = Latches()
         self.last_eval: float | None = None
+        self.owed: str | None = None  # a put-off evaluation: why the trial ends after it, or ""
         self.elapsed = 0.0  # as agreed after the last step
         self._next_display = 0.0
 
@@ -75,6 +77,10 @@ class WallClockTarget(L.Callback):
         self.trial.ranks.synchronize()
         self.trial.ranks.barrier()
         self.ledger.start("data")
+        if self.owed is not None:
+            ending, self.owed = Reason(self.owed) if self.owed else None, None
+            self._evaluate(ending)
+            self.ledger.switch("data")
 
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
@@ -96,6 +102,7 @@ class WallClockTarget(L.Callback):
         if evaluates:
             self._evaluate(decision.reason)
         elif decision.action is Action.STOP:
+            self._put_off_evaluation(moment)
             self._stop(decision.reason)
         ledger.switch("data")
 
@@ -140,6 +147,12 @@ class WallClockTarget(L.Callback):
             self._stop(reason)
         trial.save_checkpoint()
         trial.beat(Phase.TRAIN, self.elapsed)
+
+    def _put_off_evaluation(self, moment: Moment) -> None:
+        """A scheduler that signals does not wait for one that is due; the next attempt makes it."""
+        due = after_step(self.rules, replace(moment, stop_signal=0))
+        if moment.stop_signal and due.action is Action.EVALUATE:
+            self.owed = due.reason.value if due.reason else ""
 
     def _row(self, metrics: dict[str, float]) -> dict[str, float]:
         spent = self.trial.ranks.gather(self.ledger.state_dict())[0]  # rank 0's books
@@ -212,6 +225,7 @@ class WallClockTarget(L.Callback):
             "validation": self.latches.validation,
             "test": self.latches.test,
             "last_eval": self.last_eval,
+            "owed": self.owed,
             "elapsed": self.elapsed,
         }
 
@@ -221,6 +235,7 @@ class WallClockTarget(L.Callback):
         latched = (state_dict[split] for split in ("validation", "test"))
         self.latches = Latches(*(None if at is None else (at[0], at[1]) for at in latched))
         self.last_eval, self.elapsed = state_dict["last_eval"], state_dict["elapsed"]
+        self.owed = state_dict.get("owed")  # not in checkpoints of earlier versions
 
     def charge_lost(self, timed_when_killed: float) -> None:
         """Charge the work between the checkpoint and the kill: it is redone, and redone work is

@@ -2,6 +2,7 @@
 place.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -119,4 +120,9 @@ class _Counter(Sampler[int]):
 
 
 def _start_worker(_: int) -> None:
+    """Ctrl-C and a cluster's SIGTERM reach every process: the trial ends its workers itself, after
+    the step for which it needs them.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)  # several workers with all cores each would only wait for one another

@@ -18,8 +18,8 @@ from algoperf_pt.submission import Submission
 
 
 class Noisy(OptimizerSubmission):
-    """Uses every global generator, draws extra batches, and can kill its process or fall asleep: all
-    of it must survive a resume."""
+    """Uses every global generator, draws extra batches, and can kill its process or fall asleep:
+    all of it must survive a resume."""
 
     count = 0
 

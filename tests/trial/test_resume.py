@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from algoperf_pt.trial import Trial
 from tests.support.runs import (
     OPTIMIZER,
     assert_equal_runs,
@@ -100,6 +101,29 @@ def test_a_corrupt_checkpoint_is_detected_and_the_one_before_used(data, tmp_path
     assert (
         "checkpoint_60 is not used: shared.pt does not have its checksum" in capsys.readouterr().out
     )
+    assert_equal_runs(whole, folder, STEPS)
+
+
+@pytest.mark.parametrize("at", [7, 19, 89])
+def test_a_signal_at_a_step_whose_evaluation_is_due_puts_it_off(
+    data, tmp_path, whole, monkeypatch, at
+):
+    """The evaluation of steps 20 and 90 is the first thing that the next attempt does."""
+
+    class Signalled(Trial):
+        def train_step(self, batch):
+            found = super().train_step(batch)
+            self.stop_signal = signal.SIGTERM if self.step == at + 1 else 0
+            return found
+
+    monkeypatch.setattr("algoperf_pt.assemble.Trial", Signalled)
+    code, folder = run_inside(data, tmp_path, *ARGUMENTS)
+    assert code == 143 and result(folder)["step"] == at + 1
+    log = (folder / "events.jsonl").read_text()
+    assert log.count('"kind": "evaluation"') == at // 20
+    monkeypatch.undo()
+    code, _ = run_inside(data, tmp_path, *ARGUMENTS)
+    assert code in (0, 11) and result(folder)["ledger"]["lost"] == 0
     assert_equal_runs(whole, folder, STEPS)
 
 

@@ -16,7 +16,6 @@ from algoperf_pt.check.subject import Subject, find_subject
 from algoperf_pt.config import Config
 from algoperf_pt.errors import ConfigError
 
-_COMPARED = ("digits", "wmt_tiny")  # for the space, where fewer are run
 _UNREAD = "nothing reads the hyperparameter"
 _FROM_RUNS = (
     *("runs", "hyperparameters", "parameters", "functions", "pause", "data", "clock"),
@@ -34,6 +33,7 @@ class Options:
         data: folder of prepared data.
         steps: of each run.
         timeout: seconds of each run.
+        compared: workloads for which the space is composed where fewer than two are run.
     """
 
     words: Sequence[str]
@@ -41,6 +41,7 @@ class Options:
     data: Path
     steps: int
     timeout: float
+    compared: Sequence[str] = ("digits", "wmt_tiny")
 
 
 def examine(
@@ -66,9 +67,8 @@ def examine(
     words = [word for word in options.words if word not in subject.words]
     runner = make_runner(subject, words, options.data, options.steps, options.timeout)
     report = Report(subject.name, options.workloads)
-    names = dict.fromkeys([*options.workloads, *_COMPARED])
-    if len(options.workloads) > 1:
-        names = dict.fromkeys(options.workloads)
+    more = () if len(options.workloads) > 1 else options.compared
+    names = dict.fromkeys([*options.workloads, *more])
     try:
         configs = {name: runner.compose(name) for name in names}
     except ConfigError as error:

@@ -26,8 +26,6 @@ _MODULES = (
 )
 _CLASSES = (torch.Tensor, torch.nn.Module, torch.nn.Parameter, torch.Generator)
 _OTHERS = (builtins, time, math, np, np.linalg, np.random)
-# torch.distributed.reduce_op warns when it is looked at; a module may be callable
-_VARIABLE = (types.ModuleType, type(vars(torch.distributed).get("reduce_op")))
 _KEPT = ("time", "torch", "numpy", "math", "algoperf_pt.trial", "algoperf_pt.integrity")
 
 
@@ -35,7 +33,8 @@ _KEPT = ("time", "torch", "numpy", "math", "algoperf_pt.trial", "algoperf_pt.int
 class Facts:
     """One function: itself, its code by identity and by hash, and what its arguments default to."""
 
-    function: Any
+    value: Any  # as it stands in its class or module
+    inner: Any  # what a method, a property or a decorator's result calls; None: it has no code
     code: Any
     hashed: int
     defaults: Any
@@ -48,14 +47,13 @@ class Functions:
     def __init__(self) -> None:
         self._holders = dict(_holders())
         self._facts = {
-            f"{where}.{name}": _facts(value)
+            where: {name: _facts(value) for name, value in _callables(holder)}
             for where, holder in self._holders.items()
-            for name, value in _callables(holder)
         }
         self._modules = {name: sys.modules.get(name) for name in _KEPT}
 
     def __len__(self) -> int:
-        return len(self._facts)
+        return sum(map(len, self._facts.values()))
 
     def replaced(self, thorough: bool = False) -> list[str]:
         """Names of functions that are others now.
@@ -67,9 +65,8 @@ class Functions:
         found = [f"sys.modules[{name}]" for name in other]
         for where, holder in self._holders.items():
             here = vars(holder)
-            for name in _names(holder):
-                facts = self._facts.get(f"{where}.{name}")
-                if facts is not None and not _same(here.get(name), facts, thorough):
+            for name, facts in self._facts[where].items():
+                if not _same(here.get(name), facts, thorough):
                     found.append(f"{where}.{name}")
         return found
 
@@ -93,43 +90,35 @@ def _holders() -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{key}", value
 
 
-def _names(holder: Any) -> list[str]:
-    return list(vars(holder))
-
-
 def _callables(holder: Any) -> Iterator[tuple[str, Any]]:
     for name, value in list(vars(holder).items()):
         kinds = (staticmethod, classmethod, property)
-        if isinstance(value, kinds) or (callable(value) and type(value) not in _VARIABLE):
+        if name == "reduce_op" or isinstance(value, types.ModuleType):
+            continue  # it warns when it is looked at; a module may be callable
+        if isinstance(value, kinds) or callable(value):
             yield name, value
 
 
-def _inner(value: Any) -> Any:
-    if isinstance(value, property):
-        return value.fget
-    return getattr(value, "__func__", value)
-
-
 def _facts(value: Any) -> Facts:
-    inner = _inner(value)
-    code, named = getattr(inner, "__code__", None), getattr(inner, "__kwdefaults__", None)
+    inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    code = getattr(inner, "__code__", None)
+    if not isinstance(code, types.CodeType):
+        return Facts(value, None, None, 0, None, {})
+    named = dict(getattr(inner, "__kwdefaults__", None) or {})
     defaults = getattr(inner, "__defaults__", None)
-    return Facts(value, code, _hash(code), defaults, dict(named) if named else {})
-
-
-def _hash(code: Any) -> int:
-    return hash(code) if isinstance(code, types.CodeType) else 0
+    return Facts(value, inner, code, hash(code), defaults, named)
 
 
 def _same(value: Any, facts: Facts, thorough: bool) -> bool:
-    if value is not facts.function:
+    if value is not facts.value:
         return False
-    inner = _inner(value)
-    code = getattr(inner, "__code__", None)
-    if code is not facts.code or getattr(inner, "__defaults__", None) is not facts.defaults:
+    inner = facts.inner
+    if inner is None:
+        return True
+    if inner.__code__ is not facts.code or inner.__defaults__ is not facts.defaults:
         return False
     if not thorough:
         return True
-    named = getattr(inner, "__kwdefaults__", None) or {}
+    named = inner.__kwdefaults__ or {}
     same = named.keys() == facts.named.keys() and all(named[k] is v for k, v in facts.named.items())
-    return same and _hash(code) == facts.hashed
+    return same and hash(inner.__code__) == facts.hashed

@@ -19,6 +19,8 @@ def kind_of(file: str) -> str:
     """Whose file it is; a submission's is OWN, our optimizers included."""
     if file.startswith("<"):
         return STANDARD  # the import system, and code that was made from text
+    if file.startswith(_SITE):
+        return LIBRARY
     path = str(Path(file).resolve())
     if path.startswith(_SITE):
         return LIBRARY

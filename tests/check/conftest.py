@@ -35,10 +35,11 @@ class Forks(Runner):
 
 @pytest.fixture
 def checked(all_data, tmp_path):
-    def check(path, *words, workloads=("digits",), steps=8):
+    def check(path, *words, workloads=("digits",), steps=8, compared=()):
         for name in workloads:
             folder = all_data.prepared(name)
-        options = Options(words, workloads, folder if workloads else tmp_path, steps, 300.0)
+        place = folder if workloads else tmp_path
+        options = Options(words, workloads, place, steps, 300.0, compared)
         return examine(str(path), options, Path(tmp_path), lambda text: None, Forks)
 
     return check

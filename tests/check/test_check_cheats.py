@@ -99,6 +99,6 @@ def test_the_honest_part_of_the_cheats_passes(checked):
 
 
 def test_a_space_that_differs_between_workloads_fails(checked, found):
-    report = checked(HERE / "tunes_by_name.yaml", workloads=())
+    report = checked(HERE / "tunes_by_name.yaml", workloads=(), compared=("digits", "wmt_tiny"))
     assert "learning_rate" in found(report, "space")[0][1]
     assert report.verdict("space") == FAIL

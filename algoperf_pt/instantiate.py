@@ -2,8 +2,8 @@
 
 import importlib
 import os
-import sys
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar

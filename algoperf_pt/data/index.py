@@ -7,6 +7,7 @@ block of `rows` records of equal width.  So an index of 4 billion rows stays sma
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,7 @@ class DataIndex:
                     ext: Part(*(file[f"{split}/{ext}/{name}"].astype(np.int64) for name in names))
                     for ext in self.parts(split)
                 }
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{self.root / NPZ_NAME} cannot be read: {error}",
                 fix=_again(self.dataset, self.root),

@@ -10,6 +10,7 @@ import numpy as np
 
 from scoring.errors import LogsError
 from scoring.logs.discover import Place, Walk
+from scoring.logs.events import Told, compare
 from scoring.logs.open_file import read_file
 from scoring.logs.read_csv import MOST_BYTES, Floats, Table, read_table
 from scoring.logs.trial import CLOCK, STEPS, Finding, Logs, Trial, natural
@@ -73,18 +74,22 @@ def _read(place: Place) -> tuple[Trial, list[Finding]]:
             return trial, [Finding("missing", folder, f"{FILE} is empty")]
         table = read_table(content)
         columns = _clocked(table)
-        void = _void(trial)
+        told = compare(folder, table.columns)
+        if told.contradiction:
+            raise LogsError(told.contradiction)
+        void = _void(trial, told)
     except LogsError as error:
         return trial, [Finding("unreadable", folder / FILE, str(error))]
-    texts = [*table.notes, *_odd(columns), *([void] if void else [])]
+    texts = [*table.notes, *_odd(columns), *filter(None, (told.note, void))]
     return replace(trial, columns=columns, void=void), [
         Finding("noted", folder / FILE, text) for text in texts
     ]
 
 
-def _void(trial: Trial) -> str:
-    status = trial.status()
-    return f"it ended with {status}: its times do not count" if status in VOID else ""
+def _void(trial: Trial, told: Told) -> str:
+    """result.json may be gone; the event log knows it, too."""
+    status = next((s for s in (trial.status(), told.status) if s in VOID), "")
+    return f"it ended with {status}: its times do not count" if status else ""
 
 
 def _clocked(table: Table) -> dict[str, Floats]:

@@ -168,6 +168,18 @@ def test_a_foreign_index(toy, change, message):
         DataIndex.open(toy)
 
 
+@pytest.mark.parametrize("how", ["empty", "half", "bit"])
+def test_a_damaged_table_of_places_is_named(toy, how):
+    path = toy / "index.npz"
+    content = bytearray(path.read_bytes())
+    at = content.find(b"test/row/offset") + 200  # in an array
+    content[at] ^= 1
+    path.write_bytes({"empty": b"", "half": content[: len(content) // 2], "bit": content}[how])
+    with pytest.raises(DataError, match="index.npz cannot be read") as caught:
+        ShardReader(DataIndex.open(toy), "test")
+    assert "--force" in caught.value.fix
+
+
 def test_samples_that_do_not_fit(raw, tmp_path):
     odd = Toy()
     odd.samples = lambda split, raw: iter([Sample("0", {"a": b"xyz"}, rows=2)])

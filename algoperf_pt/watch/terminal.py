@@ -1,0 +1,186 @@
+"""How are the trials doing, on a terminal?  A table that is redrawn in place and listens to a few
+keys; plain lines where there is no terminal.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.console import Group as Lines
+from rich.live import Live as Drawing
+from rich.table import Table
+from rich.text import Text
+
+from algoperf_pt.status import Status
+from algoperf_pt.sweep.table import WIDTH, colour
+from algoperf_pt.watch.keys import Keys
+from algoperf_pt.watch.tree import GROUPINGS, Group, Snapshot, Tree, counts, groups
+from algoperf_pt.watch.view import (
+    Kind,
+    Live,
+    View,
+    figure,
+    state_words,
+    target_words,
+    used_words,
+)
+
+MARK = "~ extrapolated: a line over log time through the last evaluations"
+_LIVE = {Live.RUNNING: "cyan", Live.STALLED: "red", Live.WAITING: "dim", Live.UNREADABLE: "red"}
+_HELP = "q quit, g group, f filter, arrows or j k space scroll"
+_FRAME = 8  # lines of the screen that are no trials
+_RIGHT = ("best", "target", "evals", "s/step", "attempts")
+SHOWN: tuple[Kind | None, ...] = (None, *Kind)
+
+
+def print_once(tree: Tree, by: str) -> None:
+    """One look at all trials."""
+    console = _console()
+    snapshot = tree.look()
+    console.print(table(snapshot.views, by))
+    console.print(Text(_foot(tree, snapshot, snapshot.views)))
+
+
+def follow(tree: Tree, by: str, refresh: float) -> None:
+    """Until q or Ctrl-C: a table on a terminal, lines elsewhere."""
+    if sys.stdout.isatty():
+        _Screen(tree, by, refresh).run()
+    else:
+        _print_changes(tree, refresh)
+
+
+def table(views: Sequence[View], by: str, begin: int = 0, most: int | None = None) -> Table:
+    """A row for each trial, under a line for each group.
+
+    Args:
+        views: the trials.
+        by: one of GROUPINGS.
+        begin: rows to leave out at the top.
+        most: rows to show; None: all.
+    """
+    made = Table(title_justify="left", pad_edge=False)
+    names = [name for name in GROUPINGS if name != by]
+    columns = (*names, "trial", "status", "best", "target", "time used", "evals", "s/step")
+    for name in (*columns, "reaches target", "attempts"):
+        made.add_column(name, justify="right" if name in _RIGHT else "left")
+    rows = [row for group in groups(views, by) for row in _rows(group, names)]
+    for row in rows[begin : None if most is None else begin + most]:
+        made.add_row(*row)
+    return made
+
+
+def _rows(group: Group, names: Sequence[str]) -> Iterator[list[Text]]:
+    yield [Text(group.title, style="bold", overflow="fold"), *[Text("")] * 2, _summary(group)]
+    for view in group.views:
+        yield _cells(view, names)
+
+
+def _summary(group: Group) -> Text:
+    return Text(counts(group.views), style="dim")
+
+
+def _cells(view: View, names: Sequence[str]) -> list[Text]:
+    facts, best = view.facts, view.best
+    values = [
+        *(str(getattr(view, name)) for name in names),
+        str(view.trial),
+        state_words(view),
+        figure(None if best is None else best.validation),
+        figure(facts.target),
+        used_words(view),
+        str(view.evaluations),
+        figure(view.step_time, 3),
+        target_words(view),
+        str(view.attempts),
+    ]
+    cells = [Text(value) for value in values]
+    cells[len(names) + 1].stylize(_colour(view.state))
+    return cells
+
+
+def _colour(state: Status | Live) -> str:
+    return _LIVE[state] if isinstance(state, Live) else colour(state)
+
+
+def _foot(tree: Tree, snapshot: Snapshot, shown: Sequence[View]) -> str:
+    lines = [f"{tree.root}: {counts(snapshot.views)}; looked {time.strftime('%H:%M:%S')}"]
+    lines += [MARK] if any(view.guess for view in shown) else []
+    for view in shown:
+        if view.kind is Kind.FAILED and view.message:
+            lines.append(f"{view.name}: {view.message}")
+    return "\n".join([*lines, *snapshot.notes])
+
+
+def _print_changes(tree: Tree, refresh: float) -> None:
+    """A line for each trial of which something new is known."""
+    before: dict[str, tuple[object, ...]] = {}
+    while True:
+        for view in tree.look().views:
+            known = (view.state, view.evaluations, view.attempts)
+            if before.get(view.key) != known:
+                before[view.key] = known
+                print(f"{time.strftime('%H:%M:%S')} {_line(view)}", flush=True)
+        time.sleep(refresh)
+
+
+def _line(view: View) -> str:
+    best = "" if view.best is None else f", {view.metric} {figure(view.best.validation)}"
+    return f"{view.name}: {state_words(view)}{best}, {used_words(view)}, {target_words(view)}"
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+
+
+class _Screen:
+    """The table on the whole screen, and what the keys have asked for."""
+
+    def __init__(self, tree: Tree, by: str, refresh: float) -> None:
+        self._tree, self._by, self._refresh = tree, by, refresh
+        self._console, self._begin, self._kind = Console(highlight=False), 0, SHOWN[0]
+        self._snapshot = tree.look()
+
+    def run(self) -> None:
+        """Until q."""
+        actions: dict[str, Callable[[], None]] = {
+            **{"g": self._regroup, "f": self._refilter, "j": lambda: self._scroll(1)},
+            **{"k": lambda: self._scroll(-1), " ": lambda: self._scroll(self._room())},
+        }
+        with Keys() as keys, Drawing(console=self._console, screen=True, auto_refresh=False) as on:
+            due = time.monotonic() + self._refresh
+            while True:
+                on.update(self._draw(), refresh=True)
+                key = keys.wait(due - time.monotonic())
+                if key == "q":
+                    return
+                actions.get(key, lambda: None)()
+                if time.monotonic() >= due:
+                    self._snapshot = self._tree.look()
+                    due = time.monotonic() + self._refresh
+
+    def _draw(self) -> Lines:
+        views = self._shown()
+        self._scroll(0)
+        head = f"{_HELP}; by {self._by}, {self._kind.value if self._kind else 'all'}"
+        made = table(views, self._by, self._begin, self._room())
+        foot = Text("\n".join(_foot(self._tree, self._snapshot, views).split("\n")[:4]))
+        return Lines(Text(head, style="dim"), made, foot)
+
+    def _shown(self) -> list[View]:
+        views = self._snapshot.views
+        return [view for view in views if self._kind is None or view.kind is self._kind]
+
+    def _room(self) -> int:
+        return max(1, self._console.height - _FRAME)
+
+    def _regroup(self) -> None:
+        self._by = GROUPINGS[(GROUPINGS.index(self._by) + 1) % len(GROUPINGS)]
+
+    def _refilter(self) -> None:
+        self._kind = SHOWN[(SHOWN.index(self._kind) + 1) % len(SHOWN)]
+
+    def _scroll(self, lines: int) -> None:
+        views = self._shown()
+        rows = len(views) + len(groups(views, self._by))
+        self._begin = max(0, min(self._begin + lines, rows - self._room()))

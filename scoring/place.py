@@ -18,7 +18,7 @@ from scoring.times import trial_times
 
 ALONE = (  # flags that ask the logs of every submission
     *("bootstrap", "sure", "pictures", "html", "tables", "baseline"),
-    *("target", "budget", "exclude"),
+    *("target", "relax", "budget", "exclude"),
 )
 
 

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BEST_TRIAL = ("time", "reference")
 CLOCKS = ("seconds", "steps")
+MOST_CELLS = 20_000_000  # of a table of trials; the public ones of 0.5 have 3,850
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def trial_times(logs: Logs, rules: Rules, clock: str = "seconds") -> TrialTimes:
         clock: "seconds" or "steps".
 
     Raises:
-        LogsError: a trial is there twice, e.g. in two frameworks.
+        LogsError: a trial is there twice, e.g. in two frameworks; there are too many.
     """
     if clock not in CLOCKS:
         raise ValueError(f"clock is {clock!r}; expected one of {CLOCKS}")
@@ -112,7 +113,13 @@ def trial_times(logs: Logs, rules: Rules, clock: str = "seconds") -> TrialTimes:
     studies = tuple(sorted({trial.study for trial in kept}, key=natural))
     cells = _grouped(kept, submissions, rules.names, studies)
     shape = (len(submissions), len(rules.names), len(studies))
-    found = _Table.empty((*shape, max((len(cell) for cell in cells.values()), default=1)))
+    most = max((len(cell) for cell in cells.values()), default=1)
+    if np.prod([*shape, most], dtype=float) > MOST_CELLS:
+        raise LogsError(
+            f"{len(studies):,} studies of up to {most:,} trials by {shape[0]} submissions are too "
+            "many for a table; score some of them (--only NAME)"
+        )
+    found = _Table.empty((*shape, most))
     for place, trials in cells.items():
         workload = rules.workloads[place[1]]
         for t, trial in enumerate(sorted(trials, key=lambda trial: trial.number)):

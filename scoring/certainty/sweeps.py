@@ -46,8 +46,10 @@ def by_first_studies(group: Group) -> dict[str, Floats]:
 
 
 def by_subsets(group: Group, k: int, most: int = 1000) -> Floats:
-    """Scores [subsets, S] of subsets of k studies, the same ones for all; the first `most`."""
+    """Scores [subsets, S] of subsets of k studies, the same ones for all; the first `most`, or
+    fewer where there are hundreds of studies."""
     total = range(group.studies.shape[-1])
+    most = min(most, max(1, 100_000 // len(total)))
     subsets = [subset for subset, _ in zip(combinations(total, k), range(most))]
     return np.stack([group.of_studies(group.studies[..., list(subset)]) for subset in subsets])
 

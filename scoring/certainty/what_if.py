@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from scoring.certainty.group import Group
 from scoring.certainty.ranks import ranks
-from scoring.certainty.sweeps import cut
+from scoring.certainty.sweeps import cut, relaxed
 from scoring.certainty.table import Cell, Table
 from scoring.errors import RulesError
 from scoring.logs.trial import Logs
@@ -23,6 +23,7 @@ class Changes:
     Attributes:
         targets: new targets by workload.
         budgets: shorter budgets by workload, seconds.
+        relax: by how many per cent a workload's target is easier; below 0, harder.
         exclude: workloads (a base takes its variant with it) or submissions.
         clock: "seconds" or "steps"; None: as the group is scored.
     """
@@ -31,13 +32,15 @@ class Changes:
     budgets: dict[str, float]
     exclude: tuple[str, ...] = ()
     clock: str | None = None
+    relax: dict[str, float] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.targets or self.budgets or self.exclude or self.clock)
+        return bool(self.targets or self.budgets or self.relax or self.exclude or self.clock)
 
     def words(self) -> Iterator[str]:
         """The changes for people."""
         yield from (f"target {name} = {value:g}" for name, value in self.targets.items())
+        yield from (f"target {name} {share:g} % easier" for name, share in self.relax.items())
         yield from (f"budget {name} = {value:g} s" for name, value in self.budgets.items())
         yield from (f"without {name}" for name in self.exclude)
         if self.clock:
@@ -106,7 +109,9 @@ def _changed_rules(rules: Rules, changes: Changes) -> Rules:
     workloads = tuple(
         replace(
             w,
-            target=changes.targets.get(w.name, w.target),
+            target=changes.targets.get(
+                w.name, relaxed(w, changes.relax.get(w.name, 0.0) / 100).target
+            ),
             budget=changes.budgets.get(w.name, w.budget),
         )
         for w in rules.workloads
@@ -116,10 +121,16 @@ def _changed_rules(rules: Rules, changes: Changes) -> Rules:
 
 def _known(rules: Rules, changes: Changes) -> None:
     budgets = {workload.name: workload.budget for workload in rules.workloads}
-    for name in (*changes.targets, *changes.budgets):
+    for name in (*changes.targets, *changes.budgets, *changes.relax):
         if name not in budgets:
             known = ", ".join(budgets)
             raise RulesError(f"{name!r} is no workload of these rules; there are {known}")
+    for name, share in changes.relax.items():
+        if name in changes.targets or not -100 < share < 100:
+            raise RulesError(
+                f"--relax {name}={share:g}: expected per cent between -100 and 100, and no "
+                f"--target {name} beside it"
+            )
     for name, seconds in changes.budgets.items():
         if not 0 < seconds <= budgets[name]:
             raise RulesError(

@@ -129,7 +129,7 @@ class Walk:
                     if count > MOST_ENTRIES:
                         raise LogsError(f"{folder} has more than {MOST_ENTRIES:,} entries")
                     if entry.is_dir() and self._allowed(entry, quiet):
-                        found.append((entry.name, entry.path))
+                        found.append((_legible(entry.name), entry.path))
         except OSError as error:
             self._note("unreadable", folder, str(error.strerror), quiet)
         return sorted(found, key=lambda pair: natural(pair[0]))
@@ -149,6 +149,12 @@ class Walk:
     def _note(self, kind: str, path: str, text: str, quiet: bool) -> None:
         if not quiet:
             self.findings.append(Finding(kind, Path(path), text))
+
+
+def _legible(name: str) -> str:
+    """Escapes for what no table and picture can show: bytes that are no UTF-8, control signs."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _merged(name: str, names: set[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import LogsError
 from scoring.logs.discover import Place, Walk
@@ -17,6 +18,8 @@ from scoring.logs.trial import CLOCK, STEPS, Finding, Logs, Trial, natural
 
 FILE = "eval_measurements.csv"
 _SAME = "accumulated_submission_time"  # the same numbers as `score` in all public logs
+MOST_CLOCK = 1e12  # seconds or steps; the longest budget has 2e5 seconds
+MOST_NUMBERS = 50_000_000  # of all files, 8 bytes each; the public logs of 0.5 have 1,500,000
 VOID = frozenset({"integrity_error"})  # ends after which no figure of a trial can be believed
 
 
@@ -37,11 +40,15 @@ def read_logs(
     empty: list[Trial] = []
     findings: list[Finding] = []
     left_out = frozenset(Path(path).resolve() for path in skip)
+    numbers = 0
     for path in paths:
         walk = Walk(Path(path), teams, left_out)
         for place in walk.places():
             trial, notes = _read(place)
             (trials if trial.columns else empty).append(trial)
+            numbers += sum(column.size for column in trial.columns.values())
+            if numbers > MOST_NUMBERS:
+                raise LogsError(f"{path} has more than {MOST_NUMBERS:,} numbers; score parts of it")
             findings += notes
         findings += walk.findings
     if not trials:
@@ -98,13 +105,19 @@ def _clocked(table: Table) -> dict[str, Floats]:
     clock = columns.get(CLOCK, columns.get(_SAME))
     if clock is None:
         raise LogsError(f"no column {CLOCK!r} or {_SAME!r}")
-    wrong = ~(np.isfinite(clock) & (clock >= 0))
+    _check(CLOCK, clock, np.isfinite(clock), "seconds")
+    columns[CLOCK] = clock
+    steps = columns.setdefault(STEPS, np.full(len(clock), np.nan))
+    _check(STEPS, steps, ~np.isinf(steps), "steps")
+    return columns
+
+
+def _check(name: str, values: Floats, known: NDArray[np.bool_], unit: str) -> None:
+    wrong = ~known | (values < 0) | (values > MOST_CLOCK)
     if wrong.any():
         row = int(wrong.argmax())
-        raise LogsError(f"{CLOCK} is {clock[row]} in row {row + 1}; expected seconds from 0")
-    columns[CLOCK] = clock
-    columns.setdefault(STEPS, np.full(len(clock), np.nan))
-    return columns
+        expected = f"expected {unit} from 0 to {MOST_CLOCK:g}"
+        raise LogsError(f"{name} is {values[row]} in row {row + 1}; {expected}")
 
 
 def _odd(columns: dict[str, Floats]) -> list[str]:

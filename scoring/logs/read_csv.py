@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 
 MOST_BYTES = 8 << 20  # the largest public file has 0.05 MB; bounds memory as well
 MOST_COLUMNS = 1000  # AlgoPerf's have up to 25
+MOST_CELLS = 500_000  # the largest public file has 30,000; a parsed one takes 100 bytes each
 MOST_LETTERS = 64  # of a number; a float64 needs 24
 _NUMBERS = b"0123456789.,+-eE\nnaif"  # "nan", "inf"
 
@@ -37,13 +38,16 @@ def read_table(content: bytes) -> Table:
 
     Raises:
         LogsError: nothing in it, no number in a cell, rows of different lengths, names that come
-            twice, too many columns, wrong quotes; the text names the line.
+            twice, too many columns or cells, wrong quotes; the text names the line.
     """
     content = content.replace(b"\r\n", b"\n")
     head, _, body = content.partition(b"\n")
     if not head.strip():
         raise LogsError("the file is empty" if not content.strip() else "the first line is empty")
     names = _names(head)
+    cells = body.count(b",") + body.count(b"\n")
+    if cells > MOST_CELLS:
+        raise LogsError(f"{cells:,} cells; at most {MOST_CELLS:,} are read")
     whole, cut = (body, b"") if body.endswith(b"\n") else _split_last(body)
     notes = ("the last line has no end and was left out",) if cut.strip() else ()
     values = _fast(whole, len(names))

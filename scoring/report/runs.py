@@ -13,6 +13,8 @@ from scoring.pictures.medians import Curve, Points, median_curve, one_per_study
 from scoring.report.board import Board
 from scoring.rules.model import Workload
 
+HUGE = 1e100  # a value of a metric that is not below cannot be drawn
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,6 +55,7 @@ def _points(trial: Trial, workload: Workload, timed: bool) -> Points:
     y = trial.columns.get(workload.column)
     if y is None or len(y) != len(x):
         return Points(trial.study, np.empty(0), np.empty(0), bool(trial.void))
+    y = np.where(np.abs(y) < HUGE, y, np.nan)
     if (np.diff(x) < 0).any():  # noted among the findings; a line needs an order all the same
         order = np.argsort(x, kind="stable")
         x, y = x[order], y[order]

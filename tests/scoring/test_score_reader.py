@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import LogsError
-from scoring.logs import discover, read_csv, read_json
+from scoring.logs import discover, read, read_csv, read_json
 from scoring.logs.read import read_logs
 from scoring.logs.read_csv import read_table
 
@@ -79,6 +79,7 @@ def test_a_cut_last_line_is_left_out_and_noted():
         (b"a,b\n1,\xff\n", "no csv"),
         (b"a\xff,b\n1,2\n", "line 1 is no header"),
         (b",".join(b"c%d" % i for i in range(1_000_000)) + b"\n", "1,000,000 columns"),
+        (b"a,b\n" + b"1,2\n" * 300_000, "600,000 cells; at most 500,000"),
         (b"\x00" * 100 + b"\n", None),
     ],
 )
@@ -92,15 +93,16 @@ def test_broken_files_are_refused(content, message):
 
 
 def test_clocks_must_be_seconds(tmp_path):
-    for trial, score in enumerate(("nan", "-1", "inf", "1e999", ""), 1):
+    for trial, score in enumerate(("nan", "-1", "inf", "1e999", "", "1e13"), 1):
         put(tmp_path, f"s/study_0/wmt/trial_{trial}", f"global_step,score\n1,{score}\n")
+    put(tmp_path, "s/study_0/wmt/trial_8", "global_step,score\n1e308,1\n")
     put(tmp_path, "s/study_0/wmt/trial_9", "global_step,loss\n1,2\n")
     put(tmp_path, "s/study_0/wmt/trial_10", "accumulated_submission_time,global_step\n1,2\n")
     logs = read_logs([tmp_path])
     assert [trial.number for trial in logs.trials] == [10]
     assert logs.trials[0].clock.tolist() == [1.0]
-    assert [kind for kind, _, _ in kinds(logs)] == ["unreadable"] * 6
-    assert len(logs.without_rows) == 6
+    assert [kind for kind, _, _ in kinds(logs)] == ["unreadable"] * 8
+    assert len(logs.without_rows) == 8
 
 
 def test_a_clock_that_goes_back_is_noted(tmp_path):
@@ -220,6 +222,25 @@ def test_giants_pipes_and_crowds_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(discover, "MOST_ENTRIES", 2)
     with pytest.raises(LogsError, match="more than 2 entries"):
         read_logs([tmp_path])
+
+
+def test_all_files_together_have_a_bound(tmp_path, monkeypatch):
+    for number in (1, 2):
+        put(tmp_path, f"s/study_0/wmt/trial_{number}")
+    monkeypatch.setattr(read, "MOST_NUMBERS", 12)
+    assert len(read_logs([tmp_path]).trials) == 2
+    monkeypatch.setattr(read, "MOST_NUMBERS", 11)
+    with pytest.raises(LogsError, match="more than 11 numbers"):
+        read_logs([tmp_path])
+
+
+def test_names_that_cannot_be_shown_are_escaped(tmp_path):
+    put(tmp_path, "a\x1b[31m\u202e\n/study_0/wmt/trial_1")
+    folder = os.fsencode(tmp_path) + b"/\xff/study_0/wmt/trial_1"
+    os.makedirs(folder)
+    with open(folder + b"/eval_measurements.csv", "w") as file:
+        file.write(CSV)
+    assert read_logs([tmp_path]).submissions == ("\\xff", "a\\x1b[31m\\u202e\\n")
 
 
 def test_json_beside_the_evaluations(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoring import times
 from scoring.errors import LogsError
 from scoring.logs.trial import Logs, Trial, natural
 from scoring.rules.model import Rules, Workload
@@ -72,3 +73,12 @@ def test_numbers_in_names_count():
     names = ["trial_10", "trial_2", "trial_1", "b", "9" * 40, "trial_02", "²"]
     ordered = sorted(names, key=natural)
     assert ordered[1:] == ["b", "trial_1", "trial_02", "trial_2", "trial_10", "²"]
+
+
+def test_a_table_of_trials_has_a_bound(monkeypatch):
+    logs = Logs((trial(1, [0.1], [1.0]), trial(2, [0.1], [1.0], "study_1")))
+    monkeypatch.setattr(times, "MOST_CELLS", 2 * len(RULES.names))
+    trial_times(logs, RULES)
+    monkeypatch.setattr(times, "MOST_CELLS", 2 * len(RULES.names) - 1)
+    with pytest.raises(LogsError, match="2 studies of up to 1 trials by 1 submissions"):
+        trial_times(logs, RULES)

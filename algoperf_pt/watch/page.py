@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from urllib.parse import urlencode
 
 from algoperf_pt.watch.chart import chart
@@ -28,7 +27,7 @@ from algoperf_pt.watch.view import (
 MOST_ROWS = 300  # of a page
 _TITLE = "Trials"
 _COLUMNS = (
-    *("trial", "status", "best", "target", "time used"),
+    *("study/trial", "status", "best", "target", "time used"),
     *("evals", "s/step", "reaches target", "attempts"),
 )
 _NUMBERS = {"best", "target", "evals", "s/step", "attempts"}
@@ -54,12 +53,12 @@ POLICY = (
 
 
 def overview_page(
-    root: Path, snapshot: Snapshot, asked: Mapping[str, str], refresh: float
+    root: str, snapshot: Snapshot, asked: Mapping[str, str], refresh: float
 ) -> str:
     """All trials, or those that are asked for.
 
     Args:
-        root: the folder.
+        root: the folder, as it was given.
         snapshot: its trials.
         asked: by: one of GROUPINGS; show: one of Kind; only: title of one group; page: from 1.
         refresh: s between looks.
@@ -83,7 +82,7 @@ def overview_page(
         body.append(_NOTE)
     body.append(_pages(page, pages, len(rows), asked))
     body += [f"<p class=note>{escape(note)}</p>" for note in snapshot.notes]
-    return _document(f"{_TITLE}: {root.name}", str(root), "".join(body), refresh)
+    return _document(f"{_TITLE}: {root}", root, "".join(body), refresh)
 
 
 def trial_page(view: View, log: Sequence[str], refresh: float) -> str:
@@ -161,7 +160,7 @@ def _heading(title: str, by: str, views: Sequence[View]) -> str:
 
 
 def _table(views: Sequence[View], by: str) -> str:
-    names = [name for name in GROUPINGS if name != by]
+    names = [name for name in GROUPINGS if name not in (by, "study")]
     head = "".join(_cell("th", name, escape(name)) for name in (*names, *_COLUMNS))
     rows = "".join(f"<tr>{_row(view, names)}</tr>" for view in views)
     inner = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
@@ -173,7 +172,7 @@ def _row(view: View, names: Sequence[str]) -> str:
     share = view.share
     bar = "" if share is None else f'<progress max="1" value="{min(1.0, share):.3f}"></progress>'
     cells = {
-        "trial": f'<a href="/trial/{view.key}">{view.trial}</a>',
+        "study/trial": f'<a href="/trial/{view.key}">{view.study}/{view.trial}</a>',
         "status": f"<span class={_class(view)}>{escape(state_words(view))}</span>",
         "best": f'<span title="{escape(view.metric)}">{figure(best)}</span>',
         "target": figure(view.facts.target),

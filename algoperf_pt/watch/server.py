@@ -75,7 +75,7 @@ def serve(
         ConfigError: the address cannot be had.
     """
     with make_server(Watcher(tree, refresh), host, port) as server:
-        told(f"watching {tree.root} at {address(server, host)} (Ctrl-C ends)")
+        told(f"watching {tree.name} at {address(server, host)} (Ctrl-C ends)")
         if not _is_local(host):
             told(f"note: whoever reaches {host} sees everything here; there is no password")
         server.serve_forever()
@@ -162,7 +162,7 @@ def _page(watcher: Watcher, target: str) -> tuple[HTTPStatus, str]:
     asked = {name: values[0] for name, values in found.items()}
     snapshot, words = watcher.snapshot(), unquote(parts.path).strip("/").split("/")
     if words == [""]:
-        return HTTPStatus.OK, overview_page(watcher.tree.root, snapshot, asked, watcher.refresh)
+        return HTTPStatus.OK, overview_page(watcher.tree.name, snapshot, asked, watcher.refresh)
     if len(words) == 2 and words[0] == "trial":
         view = next((view for view in snapshot.views if view.key == words[1]), None)
         if view is not None:

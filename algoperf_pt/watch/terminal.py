@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.console import Group as Lines
 from rich.live import Live as Drawing
@@ -30,7 +31,8 @@ MARK = "~ extrapolated: a line over log time through the last evaluations"
 _LIVE = {Live.RUNNING: "cyan", Live.STALLED: "red", Live.WAITING: "dim", Live.UNREADABLE: "red"}
 _HELP = "q quit, g group, f filter, arrows or j k space scroll"
 _FRAME = 8  # lines of the screen that are no trials
-_RIGHT = ("best", "target", "evals", "s/step", "attempts")
+_WIDE = 120  # columns of text from which on all is shown
+_RIGHT = ("best", "target", "used", "evals", "s/step", "attempts")
 SHOWN: tuple[Kind | None, ...] = (None, *Kind)
 
 
@@ -38,7 +40,7 @@ def print_once(tree: Tree, by: str) -> None:
     """One look at all trials."""
     console = _console()
     snapshot = tree.look()
-    console.print(table(snapshot.views, by))
+    console.print(table(snapshot.views, by, console.width >= _WIDE))
     console.print(Text(_foot(tree, snapshot, snapshot.views)))
 
 
@@ -50,53 +52,60 @@ def follow(tree: Tree, by: str, refresh: float) -> None:
         _print_changes(tree, refresh)
 
 
-def table(views: Sequence[View], by: str, begin: int = 0, most: int | None = None) -> Table:
+def table(
+    views: Sequence[View], by: str, wide: bool, begin: int = 0, most: int | None = None
+) -> Table:
     """A row for each trial, under a line for each group.
 
     Args:
         views: the trials.
         by: one of GROUPINGS.
+        wide: whether there is room for everything.
         begin: rows to leave out at the top.
         most: rows to show; None: all.
     """
-    made = Table(title_justify="left", pad_edge=False)
-    names = [name for name in GROUPINGS if name != by]
-    columns = (*names, "trial", "status", "best", "target", "time used", "evals", "s/step")
-    for name in (*columns, "reaches target", "attempts"):
-        made.add_column(name, justify="right" if name in _RIGHT else "left")
-    rows = [row for group in groups(views, by) for row in _rows(group, names)]
+    made = Table(pad_edge=False, box=None if not wide else HEAVY_HEAD)
+    rows = [row for group in groups(views, by) for row in _rows(group, by, wide)]
+    for name in _cells(None, by, wide):
+        made.add_column(name, justify="right" if name in _RIGHT else "left", no_wrap=True)
     for row in rows[begin : None if most is None else begin + most]:
         made.add_row(*row)
     return made
 
 
-def _rows(group: Group, names: Sequence[str]) -> Iterator[list[Text]]:
-    yield [Text(group.title, style="bold", overflow="fold"), *[Text("")] * 2, _summary(group)]
+def _rows(group: Group, by: str, wide: bool) -> Iterator[list[Text]]:
+    before = [Text("")] * (list(_cells(None, by, wide)).index("status") - 1)
+    yield [Text(group.title, style="bold"), *before, Text(counts(group.views), style="dim")]
     for view in group.views:
-        yield _cells(view, names)
+        cells = {name: Text(value) for name, value in _cells(view, by, wide).items()}
+        cells["status"].stylize(_colour(view.state))
+        yield list(cells.values())
 
 
-def _summary(group: Group) -> Text:
-    return Text(counts(group.views), style="dim")
-
-
-def _cells(view: View, names: Sequence[str]) -> list[Text]:
-    facts, best = view.facts, view.best
-    values = [
-        *(str(getattr(view, name)) for name in names),
-        str(view.trial),
-        state_words(view),
-        figure(None if best is None else best.validation),
-        figure(facts.target),
-        used_words(view),
-        str(view.evaluations),
-        figure(view.step_time, 3),
-        target_words(view),
-        str(view.attempts),
-    ]
-    cells = [Text(value) for value in values]
-    cells[len(names) + 1].stylize(_colour(view.state))
-    return cells
+def _cells(view: View | None, by: str, wide: bool) -> dict[str, str]:
+    """What stands in which column; the columns alone for None."""
+    names = {"workload": ("submission",), "submission": ("workload",)}.get(by, GROUPINGS[:2])
+    if view is None:
+        view = View("", "", "", 0, "", 0, Live.WAITING)
+    best, share = view.best, view.share
+    narrow = {
+        **{name: str(getattr(view, name)) for name in names},
+        "study/trial": f"{view.study}/{view.trial}",
+        "status": state_words(view),
+        "best": figure(None if best is None else best.validation),
+        "target": figure(view.facts.target),
+    }
+    if not wide:
+        used = "–" if share is None else f"{100 * share:.0f} %"
+        return {**narrow, "used": used, "reaches": target_words(view, short=True)}
+    return {
+        **narrow,
+        "time used": used_words(view),
+        "evals": str(view.evaluations),
+        "s/step": figure(view.step_time, 3),
+        "reaches target": target_words(view),
+        "attempts": str(view.attempts),
+    }
 
 
 def _colour(state: Status | Live) -> str:
@@ -104,7 +113,7 @@ def _colour(state: Status | Live) -> str:
 
 
 def _foot(tree: Tree, snapshot: Snapshot, shown: Sequence[View]) -> str:
-    lines = [f"{tree.root}: {counts(snapshot.views)}; looked {time.strftime('%H:%M:%S')}"]
+    lines = [f"{tree.name}: {counts(snapshot.views)}; looked {time.strftime('%H:%M:%S')}"]
     lines += [MARK] if any(view.guess for view in shown) else []
     for view in shown:
         if view.kind is Kind.FAILED and view.message:
@@ -163,7 +172,8 @@ class _Screen:
         views = self._shown()
         self._scroll(0)
         head = f"{_HELP}; by {self._by}, {self._kind.value if self._kind else 'all'}"
-        made = table(views, self._by, self._begin, self._room())
+        wide = self._console.width >= _WIDE
+        made = table(views, self._by, wide, self._begin, self._room())
         foot = Text("\n".join(_foot(self._tree, self._snapshot, views).split("\n")[:4]))
         return Lines(Text(head, style="dim"), made, foot)
 

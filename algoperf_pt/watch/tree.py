@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from algoperf_pt.watch.clean import clean
 from algoperf_pt.watch.find import Walk
 from algoperf_pt.watch.life import now
 from algoperf_pt.watch.reader import TrialReader
@@ -44,12 +45,12 @@ class Tree:
     """A folder of experiments.
 
     Args:
-        root: the folder.
+        root: the folder; `name` is it as it was given.
         stalled: s of silence after which a trial counts as stalled; None: as the trial itself says.
     """
 
     def __init__(self, root: Path, stalled: float | None = None) -> None:
-        self.root = root.resolve()
+        self.root, self.name = root.resolve(), clean(str(root), 400)
         self._stalled = stalled
         self._readers: dict[str, TrialReader] = {}
 

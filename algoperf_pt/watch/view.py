@@ -110,15 +110,17 @@ def used_words(view: View) -> str:
     return f"{seconds(view.used)}{share}"
 
 
-def target_words(view: View) -> str:
-    """When the target was reached, or may be: the latter with ~, and its range."""
+def target_words(view: View, short: bool = False) -> str:
+    """When the target was reached, or may be: the latter with ~, and its range unless `short`."""
     if view.reached_at is not None:
         return f"at {seconds(view.reached_at)}"
     guess, budget = view.guess, view.facts.budget
     if guess is None:
         return "–"
     if budget is not None and guess.low > budget:
-        return "~ not within the budget"
+        return "~ not in time" if short else "~ not within the budget"
+    if short:
+        return f"~ at {seconds(guess.time)}"
     high = "?" if guess.high == float("inf") else seconds(guess.high)
     return f"~ at {seconds(guess.time)} ({seconds(guess.low)} – {high})"
 

@@ -35,9 +35,16 @@ def test_one_look(root, capsys):
     shown = capsys.readouterr().out
     words = [re.sub(r"[│ ]+", " ", line).strip() for line in shown.splitlines()]
     assert "digits 2 running, 1 hung" in words
-    assert "nadamw 0 1 running 0.75 0.985 3.0 s (10 %) 2 – – 1" in words
+    assert "nadamw 0/1 running 0.75 0.985 3.0 s (10 %) 2 – – 1" in words
     assert "digits / nadamw, study 0, trial 2: rank 0: no step" in words
-    assert f"{root.resolve()}: 2 running, 1 hung; looked" in shown
+    assert f"{root}: 2 running, 1 hung; looked" in shown
+
+
+def test_a_narrow_terminal(root, terminal):
+    screen = terminal(str(root), columns=80, rows=20)
+    shown = [" ".join(line.split()) for line in screen.until("looked").splitlines()]
+    assert "submission study/trial status best target used reaches" in shown
+    assert "nadamw 0/2 hung 0.75 0.985 10 % –" in shown
 
 
 @pytest.mark.parametrize("by, first", [("submission", "adamw"), ("study", "study 0")])
@@ -94,12 +101,12 @@ class Terminal:
 
     def until(self, text):
         """Read until `text` has been drawn since the last call; what was drawn."""
-        end, drawn = time.monotonic() + 60, ""
+        end, content, drawn = time.monotonic() + 60, b"", ""
         while text not in drawn:
             assert time.monotonic() < end, drawn
             if select.select([self.master], [], [], 0.2)[0]:
-                drawn += os.read(self.master, 65536).decode()
-                drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
+                content += os.read(self.master, 65536)
+                drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", content.decode(errors="ignore"))
         return drawn
 
     def press(self, keys):
@@ -148,11 +155,11 @@ def test_a_long_table_is_scrolled(root, terminal):
     for trial in range(3, 30):
         watched.planned(watched.place(root, trial=trial))
     screen = terminal(str(root), "--refresh", "60")
-    assert "│ 29 " not in screen.until("looked")
+    assert "│ 0/29 " not in screen.until("looked")
     screen.press(" " * 16 + "\x1b[6~")
-    screen.until("│ 29 ")
+    screen.until("│ 0/29 ")
     screen.press("\x1b[A")
-    screen.until("│ 28 ")
+    screen.until("│ 0/28 ")
     os.kill(screen.process.pid, signal.SIGINT)
     assert screen.process.wait(30) == 0
 

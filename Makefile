@@ -6,7 +6,7 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity check clean
+.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,8 +44,17 @@ bench-optimizers: .venv/done ## what an update costs: make bench-optimizers W=og
 parity: .venv/done ## our models, losses and metrics against the golden numbers
 	for fixture in tests/golden/*/; do $(BIN)/python scripts/parity.py --fixture $$fixture || exit 1; done
 
+faults: .venv/done ## harm real trials, data and logs in every way we know; writes docs/reliability.md
+	$(BIN)/python scripts/fault_campaign.py --markdown docs/reliability.md
+
 check: .venv/done ## is a submission within the rules? make check S=my_opt (a folder, a YAML, a class, a name)
 	$(BIN)/python -m algoperf_pt.check $(S)
+
+doctor: .venv/done ## is this machine fit for a trial?  a line for each problem with its fix
+	$(BIN)/python -m algoperf_pt.doctor
+
+calibrate: .venv/done ## time this machine: kernels and a step of each workload; trials take it along
+	$(BIN)/python -m algoperf_pt.calibrate
 
 clean:           ## remove the environment and the demo
 	rm -rf .venv demo build *.egg-info

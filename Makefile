@@ -6,7 +6,7 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check clean
+.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check doctor calibrate clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18

@@ -94,6 +94,16 @@ def _evaluations(logs: Logs, rules: Rules) -> Iterator[Finding]:
             yield from _columns(trial, workload)
 
 
+def _cut_short(trial: Trial) -> Iterator[Finding]:
+    try:
+        why = trial.cut_short()
+    except LogsError:
+        return  # that its file cannot be read is told where it is read
+    if why:
+        text = f"{why} before it reached its target: it counts as a miss; let it end"
+        yield Finding("noted", trial.folder, text)
+
+
 def _columns(trial: Trial, workload: Workload) -> Iterator[Finding]:
     values = trial.columns.get(workload.column)
     if values is None:
@@ -105,6 +115,8 @@ def _columns(trial: Trial, workload: Workload) -> Iterator[Finding]:
         text = f"{lost} of {len(values)} evaluations have no {workload.column}"
         yield Finding("noted", trial.folder, text)
     row = trial.first_hit(workload.column, workload.goal, workload.target)
+    if row < 0:
+        yield from _cut_short(trial)
     if row >= 0 and trial.clock[row] > workload.budget:
         text = f"reached at {trial.clock[row]:.1f} s, after the budget of {workload.budget:.0f} s"
         yield Finding("noted", trial.folder, text)

@@ -139,9 +139,10 @@ def _row(found: Summary, workload: Workload) -> list[Cell]:
 
 
 def status_of(found: Summary) -> str:
-    """The status in result.json; else `reached`, `not_reached`, or `no_evaluations`."""
+    """The status in result.json; else `unfinished` (a trial of this project that still runs or was
+    killed), `reached`, `not_reached`, or `no_evaluations`."""
     try:
-        told = found.trial.status()
+        told = found.trial.status() or (found.hit < 0 and found.trial.cut_short())
     except LogsError:
         return "unreadable"
     if told:

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 MOST_BYTES = 8 << 20  # the largest public file has 0.05 MB; bounds memory as well
 MOST_COLUMNS = 1000  # AlgoPerf's have up to 25
-MOST_CELLS = 500_000  # the largest public file has 30,000; a parsed one takes 100 bytes each
+MOST_CELLS = 500_000  # the largest public file has 2,200; each takes 100 bytes at first
 MOST_LETTERS = 64  # of a number; a float64 needs 24
 _NUMBERS = b"0123456789.,+-eE\nnaif"  # "nan", "inf"
 

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 CLOCK = "score"  # column: timed seconds
 STEPS = "global_step"
 DIGITS = "0123456789"
+FINAL = frozenset({"reached", "budget", "step_limit", "submission_done", "diverged"})
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,15 @@ class Trial:
     def status(self) -> str:
         """How the trial ended, in the words of result.json; "" where nothing tells."""
         return str(self.result().get("status", ""))
+
+    def cut_short(self) -> str:
+        """What ended a trial of this project before its time, e.g. "hung"; "unfinished" if it still
+        runs or was killed; "" if it ended in order, and for AlgoPerf's, which do not tell.
+        """
+        status = self.status()
+        if status:
+            return "" if status in FINAL else status
+        return UNFINISHED if (self.folder / "config.json").exists() else ""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,18 @@ def workloads_of(logs: Logs, goals: Mapping[str, str]) -> tuple[Workload, ...]:
     return tuple(found[name][0] for name in sorted(found))
 
 
+def most_of(logs: Logs) -> tuple[int, int]:
+    """The most studies that a submission has of a workload, and the most trials of a study: what
+    is missing elsewhere was meant to be there."""
+    studies: dict[tuple[str, str], set[str]] = {}
+    trials: dict[tuple[str, str, str], int] = {}
+    for trial in (*logs.trials, *logs.without_rows):
+        studies.setdefault((trial.submission, trial.workload), set()).add(trial.study)
+        study = (trial.submission, trial.workload, trial.study)
+        trials[study] = trials.get(study, 0) + 1
+    return max(map(len, studies.values()), default=0), max(trials.values(), default=0)
+
+
 def _told(trial: Trial, goals: Mapping[str, str]) -> Workload | None:
     told = trial.metadata()
     metric, target, budget = (told.get(key) for key in (_METRIC, _TARGET, _BUDGET))

@@ -9,7 +9,7 @@ from typing import Any
 
 from scoring.errors import RulesError
 from scoring.logs.trial import Logs
-from scoring.rules.from_logs import workloads_of
+from scoring.rules.from_logs import most_of, workloads_of
 from scoring.rules.model import Rules, Workload
 
 FILES = {"0.5": "v05", "0.6": "v06", "1.0": "v10", "development": "development"}
@@ -31,19 +31,22 @@ def load_rules(version: str, ruleset: str = "external", logs: Logs | None = None
     if ruleset not in RULESETS:
         raise RulesError(f"ruleset is {ruleset!r}; expected one of {', '.join(RULESETS)}")
     asked = data["rulesets"][ruleset]
+    studies, trials = asked.get("studies", 0), asked.get("trials", 0)
     if "goals" in data:
         workloads = workloads_of(logs or Logs(()), data["goals"])
+        studies, trials = most_of(logs or Logs(()))
     else:
         workloads = _workloads(data, asked["budget_factor"])
     return Rules(
         version=data["version"],
         ruleset=ruleset,
         workloads=workloads,
-        studies=asked["studies"],
-        trials=asked["trials"],
+        studies=studies,
+        trials=trials,
         budget_factor=asked["budget_factor"],
         hardware=data["hardware"],
         qualification=tuple(data.get("qualification", ())),
+        name=data.get("name", ""),
     )
 
 

@@ -44,6 +44,7 @@ class Rules:
     """Rules of one version and ruleset, perhaps changed by hand (`changes` says how).
 
     Attributes:
+        name: of the rules, for people; "": AlgoPerf and the version.
         version: "0.5", ...; ruleset: "external" or "self".
         workloads: the scored ones first, then the held-out ones (W = B + H).
         studies, trials: how many the rules ask for; trials of one study.
@@ -62,6 +63,7 @@ class Rules:
     budget_factor: float = 1.0
     hardware: str = ""
     qualification: tuple[str, ...] = ()
+    name: str = ""
     tau_max: float = TAU_MAX
     exclusion: float = EXCLUSION
     changes: tuple[str, ...] = ()
@@ -86,7 +88,7 @@ class Rules:
     def title(self) -> str:
         """For people: "AlgoPerf 0.5, external tuning"."""
         kind = {"external": "external tuning", "self": "self-tuning"}.get(self.ruleset, "")
-        return f"AlgoPerf {self.version}" + (f", {kind}" if kind else "")
+        return (self.name or f"AlgoPerf {self.version}") + (f", {kind}" if kind else "")
 
     def without(self, workload: str) -> Rules:
         """Rules without a workload; a base takes its held-out variant with it."""

@@ -90,11 +90,28 @@ def test_own_trials_with_statuses_and_development_rules(capsys, tmp_path):
     failed = tmp_path / "logs/mine/study_0/tiny/trial_2"
     failed.mkdir()
     (failed / "result.json").write_text('{"status": "out_of_memory_train"}')
+    for trial, name, text in (
+        (3, "result.json", '{"status": "hung"}'),
+        (4, "config.json", "{}"),
+        (5, "result.json", '{"status": "budget"}'),
+    ):
+        folder = put(tmp_path, f"logs/mine/study_0/tiny/trial_{trial}", [(1, 0.5, 3.0)])
+        (folder / name).write_text(text)
+    put(tmp_path, "logs/other/study_0/tiny/trial_1")
     out = tmp_path / "out"
     assert main([str(tmp_path / "logs"), "--rules", "development", "--out", str(out)]) == 0
     found = [(row["trial"], row["status"]) for row in read(out / "trials.csv")]
-    assert found == [("1", "reached"), ("2", "out_of_memory_train")]
-    assert "mine" in told(capsys)[0]
+    assert found == [
+        *(("1", "reached"), ("3", "hung"), ("4", "unfinished"), ("5", "budget")),
+        *(("1", "reached"), ("2", "out_of_memory_train")),
+    ]
+    findings = [(Path(row["path"]).name, row["text"]) for row in read(out / "findings.csv")]
+    assert {name: text.split()[0] for name, text in findings if "as a miss" in text} == {
+        "trial_3": "hung",
+        "trial_4": "unfinished",
+    }
+    assert ("study_0", "tiny has 1 trials; the rules ask for 5") in findings
+    assert "Leaderboard: Development workloads, external tuning" in told(capsys)[0]
 
 
 def test_a_broken_file_is_named_and_changes_the_exit_code(capsys, tmp_path):

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lightning as L
@@ -21,7 +22,13 @@ from algoperf_pt.data.index import DataIndex
 from algoperf_pt.data.loader import batches
 from algoperf_pt.data.order import Order, eval_plan
 from algoperf_pt.data.reader import ShardReader
-from algoperf_pt.data.subset import SubsetOrder, check_subset, kept_rows
+from algoperf_pt.data.subset import (
+    SubsetOrder,
+    check_subset,
+    evaluated_rows,
+    kept_rows,
+    stored_counts,
+)
 from algoperf_pt.errors import DataError
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.seeds import derive
@@ -54,6 +61,7 @@ class WorkloadData(L.LightningDataModule):
         eval_batch_size: global.
         loading: workers and prefetch.
         subset: {of: rows that are stored, seed}: num_examples["train"] of them are trained on;
+            with {validation: rows that are stored, test: ...} parts of these splits are evaluated;
             None: all.
 
     `heeds_subset`: whether an own `train_order` does; one that is not overridden does.
@@ -61,6 +69,7 @@ class WorkloadData(L.LightningDataModule):
 
     heeds_subset = False
     kept: Indices | None = None  # stored rows that are trained on; None: all
+    evaluated: Mapping[str, Indices] = MappingProxyType({})  # of splits that are so in part
 
     def __init__(
         self,
@@ -79,7 +88,10 @@ class WorkloadData(L.LightningDataModule):
         self.loading = loading
         self.index = DataIndex.open(self.root, dataset=dataset, preparer_version=preparer_version)
         self._check_counts(subset)
-        self.kept = None if subset is None else kept_rows(num_examples["train"], **subset)
+        if subset is not None:
+            self.evaluated = evaluated_rows(subset, num_examples)
+            if subset["of"] != num_examples["train"]:
+                self.kept = kept_rows(num_examples["train"], subset["of"], subset["seed"])
         self._readers: dict[str, ShardReader] = {}
 
     def reader(self, split: str) -> ShardReader:
@@ -144,10 +156,13 @@ class WorkloadData(L.LightningDataModule):
     def eval_index(self, split: str) -> Any:
         """Rows of the split's evaluated part in the order of its batches: `eval_rows` of them as an
         array, or anything that gives them for an int64 array of places; None for all as they are
-        stored.  Of the training split it is a fixed sample.
+        stored.  Of the training split, and of a split that a subset has a part of, it is a fixed
+        sample.
         """
         count, n = self.num_examples["eval_train"], self.num_examples["train"]
-        if split != "train" or (count == n and self.kept is None):
+        if split != "train":
+            return self.evaluated.get(split)
+        if count == n and self.kept is None:
             return None
         order = Order(n, count, EVAL_TRAIN_SEED, 0, 1)
         return self.stored_rows(order.indices(0))
@@ -159,13 +174,11 @@ class WorkloadData(L.LightningDataModule):
         return map(self.finish, there)
 
     def _check_counts(self, subset: Mapping[str, int] | None) -> None:
-        stored = dict(self.num_examples)
         if subset is not None:
             inherited = type(self).train_order is WorkloadData.train_order
-            check_subset(subset, stored, able=self.heeds_subset or inherited)
-            stored["train"] = subset["of"]
-        for split in ("train", "validation", "test"):
-            found, expected = self.index.rows(split), stored[split]
+            check_subset(subset, self.num_examples, able=self.heeds_subset or inherited)
+        for split, expected in stored_counts(subset, self.num_examples).items():
+            found = self.index.rows(split)
             if found != expected:
                 left_out = len(self.index.left_out(split)) if found else 0
                 note = f"; {left_out} unreadable ones were left out" if left_out else ""

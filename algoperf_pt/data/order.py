@@ -16,7 +16,7 @@ from algoperf_pt.seeds import derive
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Weights = np.ndarray[Any, np.dtype[np.float32]]
 
-_IN_MEMORY = (
+IN_MEMORY = (
     2**24
 )  # rows up to which a permutation is drawn whole (128 MiB of int64); beyond it is computed
 _ROUNDS = 4
@@ -65,7 +65,7 @@ class Order:
 
     def rows(self, epoch: int, places: Indices) -> Indices:
         """Rows at ascending places of an epoch's order; override it for another order."""
-        if self.n > _IN_MEMORY:
+        if self.n > IN_MEMORY:
             return feistel(places, self.n, derive(self.seed, "epoch", epoch))
         return self._permutation(epoch)[places]
 

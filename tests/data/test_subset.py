@@ -19,11 +19,11 @@ CPU = Ranks(torch.device("cpu"))
 BATCH = {"ogbg_tiny": 64, "wmt_tiny": 8, "digits": 32, "fastmri_tiny": 4, "finewebedu_lm_tiny": 16}
 
 
-def make(all_data, name, share=None, **options):
-    """The workload's data, with a share of its training rows; and all rows' number."""
+def make(all_data, name, share=None, counts=(), **options):
+    """The workload's data, with a share of its training rows, and other `counts` by split."""
     config = node(name)
     of = config.num_examples.train
-    counts = {**config.num_examples}
+    counts = {**config.num_examples, **dict(counts)}
     given = {**config.data.get("options", {}), **options}
     if share is not None:
         counts["train"] = round(share * of)
@@ -107,6 +107,36 @@ def test_the_evaluated_part_of_the_training_split_is_of_the_subset(all_data, nam
     whole = make(all_data, name)
     for split in ("validation", "test"):
         assert np.array_equal(data.eval_index(split), whole.eval_index(split))
+
+
+@pytest.mark.parametrize("name", [*sorted(BATCH), "criteo1tb_tiny"])
+def test_a_part_of_the_evaluated_splits_is_drawn_once(all_data, name):
+    whole = node(name).num_examples
+    parts = {split: whole[split] // 3 for split in ("validation", "test") if whole[split]}
+    subset = {"of": whole.train, "seed": 5, **{split: whole[split] for split in parts}}
+    data = make(all_data, name, counts=parts, subset=subset)
+    assert data.kept is None
+    for split, count in parts.items():
+        rows = np.asarray(data.eval_index(split))
+        assert len(np.unique(rows)) == len(rows) == data.eval_rows(split) == count
+        assert rows.min() >= 0 and rows.max() < whole[split]
+        weights = [batch["weights"] for batch in data.eval_batches(split, CPU)]
+        assert sum(len(w) for w in weights) >= count
+    again = make(all_data, name, counts=parts, subset={**subset, "seed": 6})
+    assert not np.array_equal(data.eval_index("validation"), again.eval_index("validation"))
+
+
+def test_rows_of_a_split_too_large_to_permute_are_drawn_alike():
+    rows = kept_rows(1000, 2**24 + 1, 5, "validation")
+    assert len(np.unique(rows)) == 1000 and (np.diff(rows) > 0).all()
+    assert (rows == kept_rows(1000, 2**24 + 1, 5)).all() and rows.max() <= 2**24
+    assert 0.4 < (rows < 2**23).mean() < 0.6
+
+
+def test_more_evaluated_rows_than_are_stored_are_refused(all_data):
+    with pytest.raises(ConfigError, match="num_examples.validation: 251 rows cannot be kept"):
+        subset = {"of": 1297, "seed": 1, "validation": 250}
+        make(all_data, "digits", counts={"validation": 251}, subset=subset)
 
 
 def test_a_whole_epoch_of_a_subset_reads_batches(all_data):

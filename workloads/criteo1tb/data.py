@@ -46,7 +46,9 @@ class CriteoData(WorkloadData):
         """Of the training split whole stretches, always the same: rows far apart would cost a read
         each.
         """
-        if split != "train" or self.eval_rows("train") == self.num_examples["train"]:
+        if split != "train":
+            return super().eval_index(split)
+        if self.eval_rows("train") == self.num_examples["train"]:
             return None
         seed = derive(EVAL_TRAIN_SEED, "epoch", 0)
         return Stretches(self.num_examples["train"], self.block_rows, seed)

@@ -30,6 +30,8 @@ class FinewebEduData(WorkloadData):
         """uint16 [B, L + 1]: the stored rows."""
         return self.reader(split).read_rows(indices, "ids").view(np.uint16)
 
-    def eval_index(self, split: str) -> Indices | None:
+    def eval_index(self, split: str) -> Any:
         """The evaluated part of the training split is its first windows, as in the reference."""
-        return self.stored_rows(np.arange(self.eval_rows("train"))) if split == "train" else None
+        if split == "train":
+            return self.stored_rows(np.arange(self.eval_rows("train")))
+        return super().eval_index(split)

@@ -6,7 +6,7 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check doctor calibrate clean
+.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check doctor calibrate watch clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,9 @@ doctor: .venv/done ## is this machine fit for a trial?  a line for each problem 
 
 calibrate: .venv/done ## time this machine: kernels and a step of each workload; trials take it along
 	$(BIN)/python -m algoperf_pt.calibrate
+
+watch: .venv/done ## all trials while they run: make watch E="experiments --serve"
+	$(BIN)/python -m algoperf_pt.watch $(E)
 
 clean:           ## remove the environment and the demo
 	rm -rf .venv demo build *.egg-info

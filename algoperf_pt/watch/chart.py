@@ -113,7 +113,7 @@ def _rule(kind: str, x1: float, x2: float, y1: float, y2: float) -> str:
 
 def _keys(splits: Sequence[str]) -> str:
     places = enumerate(splits)
-    return "".join(f'<text class="{s}" x="{_LEFT + 90 * i}" y="12">{s}</text>' for i, s in places)
+    return "".join(f'<text class="{s}" x="{_LEFT + 150 * i}" y="12">{s}</text>' for i, s in places)
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

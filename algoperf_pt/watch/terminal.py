@@ -74,8 +74,9 @@ def table(
 
 
 def _rows(group: Group, by: str, wide: bool) -> Iterator[list[Text]]:
-    before = [Text("")] * (list(_cells(None, by, wide)).index("status") - 1)
-    yield [Text(group.title, style="bold"), *before, Text(counts(group.views), style="dim")]
+    before = list(_cells(None, by, wide)).index("reaches target" if wide else "status") - 1
+    summary = Text(counts(group.views), style="dim")
+    yield [Text(group.title, style="bold"), *[Text("")] * before, summary]
     for view in group.views:
         cells = {name: Text(value) for name, value in _cells(view, by, wide).items()}
         cells["status"].stylize(_colour(view.state))
@@ -90,7 +91,7 @@ def _cells(view: View | None, by: str, wide: bool) -> dict[str, str]:
     best, share = view.best, view.share
     narrow = {
         **{name: str(getattr(view, name)) for name in names},
-        "study/trial": f"{view.study}/{view.trial}",
+        "trial": f"{view.study}/{view.trial}",
         "status": state_words(view),
         "best": figure(None if best is None else best.validation),
         "target": figure(view.facts.target),
@@ -102,7 +103,7 @@ def _cells(view: View | None, by: str, wide: bool) -> dict[str, str]:
         **narrow,
         "time used": used_words(view),
         "evals": str(view.evaluations),
-        "s/step": figure(view.step_time, 3),
+        "s/step": figure(view.step_time, 2),
         "reaches target": target_words(view),
         "attempts": str(view.attempts),
     }

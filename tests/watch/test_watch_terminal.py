@@ -43,7 +43,7 @@ def test_one_look(root, capsys):
 def test_a_narrow_terminal(root, terminal):
     screen = terminal(str(root), columns=80, rows=20)
     shown = [" ".join(line.split()) for line in screen.until("looked").splitlines()]
-    assert "submission study/trial status best target used reaches" in shown
+    assert "submission trial status best target used reaches" in shown
     assert "nadamw 0/2 hung 0.75 0.985 10 % –" in shown
 
 

@@ -14,6 +14,9 @@ import psutil
 import torch
 
 import algoperf_pt
+from algoperf_pt.calibrate.host import class_of
+from algoperf_pt.calibrate.record import NAME as CALIBRATION
+from algoperf_pt.calibrate.record import for_trial
 from algoperf_pt.config import config_hash, flatten
 from algoperf_pt.trial import Trial
 
@@ -21,7 +24,8 @@ _PACKAGES = ("algoperf_pt", "timing", "workloads", "optimizers", "conf")
 
 
 def write_meta(trial: Trial, folder: Path) -> None:
-    """meta_data_<p>.json, flags_<p>.json, hparams.json and environment.json of this attempt."""
+    """meta_data_<p>.json, flags_<p>.json, hparams.json and environment.json of this attempt, and
+    the machine's calibration if it has one."""
     records, p = trial.records, trial.attempt
     if not records.active:
         return
@@ -29,7 +33,7 @@ def write_meta(trial: Trial, folder: Path) -> None:
     records.write_json(f"flags_{p}.json", flatten(trial.config))
     if trial.config["submission"]["tuning"] == "external":
         records.write_json("hparams.json", trial.config["submission"]["hparams"])
-    environment = describe(trial)
+    environment = describe(trial) | {"calibration": _carry_calibration(trial, folder)}
     records.write_json("environment.json", environment)
     records.event("start", {"attempt": p, "setup_seconds": trial.setup_seconds, **environment})
 
@@ -52,6 +56,9 @@ def describe(trial: Trial) -> dict[str, Any]:
         "ranks": trial.ranks.world,
         "device": str(trial.ranks.device),
         "threads": torch.get_num_threads(),
+        "hardware_class": class_of(
+            trial.ranks.device, trial.ranks.world, torch.get_num_threads()
+        ),
         "numerics": {
             "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
             "cudnn_tf32": torch.backends.cudnn.allow_tf32,
@@ -92,6 +99,19 @@ def source_hash() -> str:
             if path.suffix in (".py", ".yaml"):
                 digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _carry_calibration(trial: Trial, folder: Path) -> str:
+    """Copy the machine's calibration into the folder; the words about it for environment.json.
+
+    One that an attempt on another machine left there goes: the folder's is that of this attempt.
+    """
+    content, words = for_trial(trial.ranks.device, torch.get_num_threads())
+    if content is None:
+        (folder / CALIBRATION).unlink(missing_ok=True)
+    else:
+        trial.records.write_json(CALIBRATION, content)
+    return words
 
 
 def _algoperf_meta(trial: Trial) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from scoring.certainty import cli as certainty
 from scoring.certainty.table import shown
 from scoring.check import DIFFERS, compare, refuse
 from scoring.errors import RulesError, ScoringError
+from scoring.hardware import cli as hardware
 from scoring.logs.read import read_logs
 from scoring.logs.trial import Finding, Logs
 from scoring.pictures import cli as pictures
@@ -68,6 +69,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--only", nargs="+", metavar="NAME", help="score these submissions alone")
     made.add_argument("--skip", action="append", default=[], metavar="FOLDER", help="leave out")
     add_place_flags(made)
+    hardware.add_flags(made)
     certainty.add_flags(made)
     pictures.add_flags(made)
     report.add_flags(made)
@@ -76,7 +78,7 @@ def parser() -> ArgumentParser:
 
 def _run(options: Namespace) -> int:
     logs = _chosen(read_logs(options.logs, options.teams, options.skip), options.only)
-    rules = _rules(options, logs)
+    logs, rules = hardware.one_class(logs, _rules(options, logs), options)
     findings = [*logs.findings, *compare(logs, rules)]
     if options.strict:
         refuse(findings)
@@ -134,7 +136,7 @@ def _score(logs: Logs, rules: Rules, options: Namespace) -> None:
     written = []
     if options.out:
         found = csv_tables(logs, group, board, first, logs.findings)
-        written += write_all(found, Path(options.out))
+        written += write_all(hardware.marked(found, rules), Path(options.out))
     for part in (certainty, pictures, report):
         written += part.run(asked)
     if written:

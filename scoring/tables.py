@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +159,6 @@ def _profiles(board: Board) -> Table:
     return Table("performance_profiles", "Performance profiles by tau", columns, rows)
 
 
-def write_all(tables: Iterator[Table], folder: Path) -> list[Path]:
+def write_all(tables: Iterable[Table], folder: Path) -> list[Path]:
     """Write each table as csv."""
     return [table.write(folder) for table in tables]

@@ -21,6 +21,7 @@ from scoring.certainty.head_to_head import fastest, head_to_head
 from scoring.certainty.resample import UNITS
 from scoring.certainty.table import Table
 from scoring.certainty.what_if import Changes, assignments, changed_group, table
+from scoring.hardware import cli as hardware
 from scoring.logs.trial import Logs
 
 SEED = 0
@@ -83,7 +84,7 @@ def add_flags(parser: ArgumentParser) -> None:
 def run(asked: Asked) -> list[Path]:
     """Prints the tables asked for, writes them as csv with --out, and returns the files."""
     written = []
-    for found in asked_for(asked):
+    for found in hardware.marked(asked_for(asked), asked.rules):
         print(f"\n{found.text()}", end="")
         if asked.options.out:
             written.append(found.write(Path(asked.options.out)))

@@ -78,7 +78,8 @@ def _hparams(board: Board, runs: Sequence[Run]) -> Iterator[tuple[str, Figure]]:
             for run, time in pairs
             if run.submission == name
         ]
-        title = f"{name}: time to target of every trial"
+        mark = f" ({board.hardware_mark})" if board.hardware_mark else ""
+        title = f"{name}: time to target of every trial{mark}"
         picture = hparams_picture(title, tried, tuple(times), label)
         if picture is not None:
             yield f"hparams_{name}", picture

@@ -31,6 +31,7 @@ class Board:
         study_times, study_trials: time and trial of each study [S, W, K].
         low, high: ends of the intervals of the scores [S], if there are any; `level` their share.
         facts: pairs of a name and a value about the rules, for people.
+        hardware_mark: what was done about trials of different hardware; "" if nothing was.
         baseline, speed: times of base workloads as multiples of those of a submission, if asked.
     """
 
@@ -53,6 +54,7 @@ class Board:
     high: Floats | None = None
     level: float = 0.95
     facts: tuple[tuple[str, str], ...] = ()
+    hardware_mark: str = ""
     baseline: str = ""
     speed: Speedups | None = None
     best: NDArray[np.intp] = field(init=False)
@@ -67,7 +69,8 @@ class Board:
         """The caveat that belongs on every figure."""
         count = len(self.submissions)
         whom = f"the {count} submissions" if count > 1 else "the one submission"
-        return f"Scores compare {whom} of this group and no others."
+        mark = f"  Hardware: {self.hardware_mark}." if self.hardware_mark else ""
+        return f"Scores compare {whom} of this group and no others.{mark}"
 
     def by_rank(self) -> list[int]:
         """Submissions, the best first; equal ones by name."""

@@ -70,6 +70,7 @@ def board_of(
         high=found.high if found else None,
         level=LEVEL,
         facts=_facts(group, clock, plan, baseline),
+        hardware_mark=rules.hardware_mark,
         baseline=baseline,
         speed=_speed(group, baseline) if baseline else None,
     )
@@ -114,6 +115,8 @@ def _facts(
     ]
     if rules.hardware:
         facts.append(("hardware of the budgets", rules.hardware))
+    if rules.hardware_mark:
+        facts.append(("hardware of the trials", rules.hardware_mark))
     if plan:
         facts.append(("intervals", _drawn(plan)))
     if baseline:

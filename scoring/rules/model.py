@@ -53,6 +53,7 @@ class Rules:
         tau_max: where profiles end.
         exclusion: a time over so many times the fastest does not count.
         changes: what was changed by hand, for people.
+        hardware_mark: what was done about trials of different hardware; "" if nothing was.
     """
 
     version: str
@@ -67,6 +68,7 @@ class Rules:
     tau_max: float = TAU_MAX
     exclusion: float = EXCLUSION
     changes: tuple[str, ...] = ()
+    hardware_mark: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +90,8 @@ class Rules:
     def title(self) -> str:
         """For people: "AlgoPerf 0.5, external tuning"."""
         kind = {"external": "external tuning", "self": "self-tuning"}.get(self.ruleset, "")
-        return (self.name or f"AlgoPerf {self.version}") + (f", {kind}" if kind else "")
+        mark = f" ({self.hardware_mark})" if self.hardware_mark else ""
+        return (self.name or f"AlgoPerf {self.version}") + (f", {kind}" if kind else "") + mark
 
     def without(self, workload: str) -> Rules:
         """Rules without a workload; a base takes its held-out variant with it."""

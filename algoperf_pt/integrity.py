@@ -1,8 +1,8 @@
 """Is what is judged still what it was?  Checks at the edges of the clock and of every evaluation.
 
 The ways to cheat that these stop: replaced, resized, frozen or non-float parameters; ranks that
-drifted apart; threads and processes that compute while the clock stands.  Work on native threads or
-foreign streams is outside their reach.
+drifted apart; threads, processes and hooks on all modules that compute while the clock stands.
+Work on native threads or foreign streams is outside their reach.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import torch
 from torch import nn
+from torch.nn.modules import module as modules
 
 from algoperf_pt.errors import IntegrityError
 from algoperf_pt.ranks import Ranks
@@ -21,6 +22,9 @@ from algoperf_pt.ranks import Ranks
 _IDLE = 0.1  # CPU seconds that a submission's thread or process may use while the clock stands
 _TICK = os.sysconf("SC_CLK_TCK")
 _COMPILER = os.path.join("torch", "_inductor", "compile_worker")
+
+# torch's hooks on every module of the process: the judged copy would call them too
+_HOOKS = ("_global_forward_pre_hooks", "_global_forward_hooks")
 
 Task = tuple[str, int]  # ("thread" or "process", number)
 
@@ -40,7 +44,6 @@ class Guard:
         self._known = (
             _tasks()
         )  # threads and processes of the harness; the others are the submission's
-        self._paused: dict[str, float] = {}
 
     # ---- parameters
 
@@ -97,8 +100,15 @@ class Guard:
         """Nothing of the submission may compute inside.
 
         Raises:
-            IntegrityError: a thread or process of the submission used CPU time meanwhile.
+            IntegrityError: a thread or process of the submission used CPU time meanwhile, or a hook
+                of it would run in every pass.
         """
+        if any(getattr(modules, name) for name in _HOOKS):
+            raise IntegrityError(
+                "there are hooks on all modules of the process: they would run in the evaluation",
+                expected="none of torch's global module hooks",
+                fix="register hooks on modules of workload.model, or remove them",
+            )
         suspects = _tasks() - self._known
         before = {task: _cpu_seconds(task) for task in suspects}
         yield

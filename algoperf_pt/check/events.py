@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from algoperf_pt.check.frames import CHECK, LIBRARY, OWN, STANDARD, nearest, own_line
+from algoperf_pt.check import frames
+from algoperf_pt.check.frames import CHECK, LIBRARY, OWN, STANDARD, nearest
 
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pth", ".egg-info", ".dist-info", ".pyd")
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/lib", "/lib")
@@ -25,8 +26,8 @@ _NETWORK = {"socket.connect", "socket.sendto", "urllib.Request"}
 class Seen:
     """What was seen, each with the submission's line.
 
-    `read`, `written`: (path, line) of files; `held`: (path, line) of files of data that no one may
-    open now, whoever did it; `started`, `network`: (event, line).
+    `read`, `written`: (path, line) of files; `held`: those of data that it must not have, opened by
+    itself or by what it calls of the harness; `started`, `network`: (event, line).
     """
 
     read: list[tuple[str, str]] = field(default_factory=list)
@@ -67,16 +68,17 @@ class Listener:
                 self._opened(*arguments[:3])
             elif event in ("os.putenv", "os.unsetenv"):
                 self._set(os.fsdecode(arguments[0]))
-            elif event in _STARTS and (line := self._own()):
-                self.seen.started.append((event, line))
-            elif event in _NETWORK and (line := self._own()):
-                self.seen.network.append((event, line))
+            elif event in _STARTS:  # torch.compile starts workers: these are the library's
+                self._note(self.seen.started, event, nearest(skip=(CHECK, STANDARD)))
+            elif event in _NETWORK:
+                self._note(self.seen.network, event, nearest())
         finally:
             self._busy = False
 
-    def _own(self) -> str:
-        kind, line = nearest()
-        return line if kind == OWN else ""
+    def _note(self, seen: list[tuple[str, str]], event: str, at: tuple[str, str]) -> None:
+        kind, line = at
+        if kind == OWN:
+            seen.append((event, line))
 
     def _set(self, name: str) -> None:
         if nearest(skip=(CHECK, STANDARD))[0] == LIBRARY:
@@ -87,7 +89,8 @@ class Listener:
             return
         name = os.path.abspath(os.fsdecode(path))
         if self._holds(name):
-            self.seen.held.append((name, own_line() or nearest()[1]))
+            if frames.asked_by_submission():
+                self.seen.held.append((name, frames.own_line()))
         elif not self._is_of_the_system(name):
             kind, line = nearest()
             if kind != OWN:

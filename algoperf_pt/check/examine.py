@@ -136,7 +136,7 @@ def _take_runs(report: Report, runs: Sequence[Run]) -> None:
         "parameters": f"after every call and in every pass of {steps} steps",
         "functions": f"{functions} functions, by identity and hash of their code",
         "pause": f"{pauses} pauses, up to {values} values each; nobody used a CPU meanwhile",
-        "data": "nothing opened the test split, which the check itself leaves out",
+        "data": "of validation and test splits it opened and asked for nothing",
         "clock": "time's functions and the ledger's",
         "randomness": "torch's, numpy's and Python's global generators: drawn from at the most",
         "environment": "variables, torch's flags, signals, hooks on all modules",

@@ -22,6 +22,7 @@ from algoperf_pt.loop import train
 
 # What an error of the harness is about, by a word in it.
 _ABOUT = {
+    "hooks on all modules": "environment",
     "parameter": "parameters",
     "module": "parameters",
     "clock stood": "pause",

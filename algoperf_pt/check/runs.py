@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from omegaconf import OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from algoperf_pt.check.findings import FAIL, Finding
 from algoperf_pt.check.subject import Subject
@@ -81,6 +82,9 @@ class Runner:
         config_dir = str(self._subject.config_dir) if self._subject.config_dir else None
         try:
             return compose_somehow(every, config_dir)[0]
+        except YAMLError as error:
+            problem = " ".join(str(error).split())
+            raise ConfigError(f"a YAML cannot be read: {problem}", where="PATH") from error
         except ConfigError as error:
             if "tuning" not in error.problem or "ruleset" in chosen:
                 raise

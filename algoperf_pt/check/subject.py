@@ -121,7 +121,7 @@ def _of_script(path: Path, name: str, words: Sequence[str], scratch: Path) -> Su
 def _of_class(
     target: str, paths: tuple[Path, ...], own: tuple[Path, ...], scratch: Path, base: str = ""
 ) -> Subject:
-    name = target.rpartition(".")[2].lower()
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", target.rpartition(".")[2]).lower()
     if "optim" in base.lower() and "submission" not in base.lower():
         rate = "'${submission.hparams.learning_rate}'"
         text = f"name: {name}\nhparams: {{learning_rate: 1.0e-3}}\n"

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from algoperf_pt.check.findings import FAIL, WARN
+from algoperf_pt.check.frames import asked_by_submission, own_line
 from algoperf_pt.check.looks import Looks
 from algoperf_pt.check.notes import Notes, few
 from algoperf_pt.check.state import Photo, changed, memory, photograph
@@ -61,6 +62,7 @@ class WatchedClock:
         trial.evaluate = self._evaluation(trial.evaluate)  # type: ignore[method-assign]
         trial.judge.evaluate = self._judged(trial.judge.evaluate)  # type: ignore[method-assign]
         data.build = self._built(data.build)  # type: ignore[method-assign]
+        data.reader = self._asked(data.reader)  # type: ignore[method-assign]
         workload.model.register_forward_pre_hook(self._in_pass)
         workload.loss = self._lossy(workload.loss)  # type: ignore[method-assign]
         self._inner.attach(trial)
@@ -74,6 +76,9 @@ class WatchedClock:
         for name in self._trial.hparams.unread():
             fix = f"read hparams.{name}, or take it out of hparams and space"
             self._notes.say("hyperparameters", FAIL, f"nothing reads {name!r}", fix=fix)
+        for name in getattr(self._trial.submission, "dropped", ()):
+            text = f"the optimizer takes no {name!r}: what sets it changes nothing"
+            self._notes.say("hyperparameters", WARN, text, fix="take it out of the YAML")
         done = {"steps": self._trial.step, "evaluations": len(self._trial.evaluations)}
         counts = {"functions": self._looks.functions, "values": self._values}
         self._notes.write({"done": {**done, **counts}})
@@ -167,5 +172,15 @@ class WatchedClock:
                 fix = 'workload.evaluate("validation") is the only use of validation data'
                 self._notes.say("data", FAIL, text, fix=fix)
             return build(split, *arguments)
+
+        return watched
+
+    def _asked(self, reader: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(split: str) -> Any:
+            if split != "train" and asked_by_submission():
+                text = f"the reader of the {split} split was asked for"
+                fix = "take batches from select or step"
+                self._notes.say("data", FAIL, text, fix=fix, line=own_line())
+            return reader(split)
 
         return watched

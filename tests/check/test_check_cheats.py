@@ -66,7 +66,13 @@ CHEATS = {
     ],
     "works_in_hooks": [
         ("environment", FAIL, "global hooks on all modules"),
-        ("pause", FAIL, "submission['means'] changed while the clock stood"),
+        ("environment", FAIL, "IntegrityError: there are hooks on all modules"),
+        ("environment", WARN, "register_module_forward_hook() hooks into the whole process"),
+    ],
+    "works_on_a_timer": [
+        ("environment", FAIL, "signal handlers"),
+        ("environment", WARN, "signal.setitimer() hooks into the whole process"),
+        ("pause", FAIL, "changed while the clock stood"),
     ],
 }
 

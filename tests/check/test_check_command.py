@@ -61,9 +61,9 @@ def test_what_can_be_given(tmp_path, monkeypatch):
     assert [path.name for path in made.files] == ["__init__.py", "optimizer.py"]
     rule = find_subject(f"{folder / 'optimizer.py'}", [], scratch)
     assert "optimizer: {_target_: optimizer.MyRule" in next(
-        (scratch / "conf/submission").glob("*myrule*")
+        (scratch / "conf/submission").glob("*my_rule*")
     ).read_text()
-    assert rule.words == ("submission=checked_myrule",)
+    assert rule.words == ("submission=checked_my_rule",)
 
 
 @pytest.mark.parametrize("given", ["nowhere", "no/such.py", "no/such.yaml", "a b.c", "conf"])
@@ -96,6 +96,12 @@ def test_bad_input_is_one_message_and_two(words, says, capsys):
     assert command.main(words) == 2
     error = capsys.readouterr().err
     assert says in error and "Traceback" not in error
+
+
+def test_a_yaml_with_a_slip_is_bad_input(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("name: mine\nhparams: {lr: 0.1\n")
+    assert command.main([str(tmp_path / "mine.yaml"), "--static"]) == 2
+    assert "a YAML cannot be read" in capsys.readouterr().err
 
 
 def test_reading_alone(capsys, tmp_path):

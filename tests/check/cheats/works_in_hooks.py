@@ -1,4 +1,4 @@
-"""Uses the passes of the evaluation: a hook on every module counts there what it will need."""
+"""Uses the passes of the evaluation: a hook on every module gathers there what it will need."""
 
 import torch
 from plain import Plain

@@ -52,6 +52,7 @@ class Checkpoints:
         if ranks.is_zero:
             files = {name: digest for part in gathered for name, digest in part.items()}
             manifest = {"format": _FORMAT, "step": step, "world": ranks.world, "sha256": files}
+            manifest["log_hash"] = shared.get("records", {}).get("hash")  # where the log was then
             write_atomically(partial / "manifest.json", json.dumps(manifest, indent=2))
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)

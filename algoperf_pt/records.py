@@ -67,6 +67,11 @@ class Records:
 
     # ---- state
 
+    @property
+    def log_hash(self) -> str:
+        """Hash of the event log's last line: kept elsewhere, it shows that a tail was cut off."""
+        return self._hash
+
     def state_dict(self) -> dict[str, Any]:
         """Sizes of the files, columns, and the running hash."""
         names = (EVAL_ROWS, ALL_ROWS, EVENTS)

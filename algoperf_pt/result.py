@@ -43,9 +43,10 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return result
 
 
-def fail(folder: Path, status: Status, message: str, rank: int) -> None:
-    """Record a failure, unless another process was first."""
-    write_result(folder, {"status": status.value, "message": message, "rank": rank})
+def fail(folder: Path, status: Status, message: str, rank: int, log_hash: str = "") -> None:
+    """Record a failure, unless another process was first.  `log_hash`: where the event log is."""
+    result = {"status": status.value, "message": message, "rank": rank}
+    write_result(folder, result | ({"log_hash": log_hash} if log_hash else {}))
 
 
 def keep_room(folder: Path) -> None:

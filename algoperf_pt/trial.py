@@ -14,6 +14,7 @@ from algoperf_pt.errors import SubmissionError
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.hparams import Hparams
 from algoperf_pt.integrity import Guard, all_finite
+from algoperf_pt.phases import Phases
 from algoperf_pt.random_state import load_random_state, random_state, seed_all, seed_step
 from algoperf_pt.ranks import Ranks
 from algoperf_pt.records import Records
@@ -112,6 +113,7 @@ class Trial:
         self._log_first: int = config["logger"]["first"]
         self._log_every: int = config["logger"]["every"]
         self._cuda = ranks.device.type == "cuda"
+        self.phases = Phases(self._cuda)
         self.use_engine(engine)
         self._guard = Guard(workload.model, ranks)
         clock.attach(self)
@@ -121,7 +123,7 @@ class Trial:
         time = TimeView(self.spec.budget, lambda: self.clock.elapsed, lambda: self.evaluations)
         self.view = WorkloadView(
             self.workload,
-            engine,
+            self.phases.watched(engine),
             self.ranks,
             time,
             self.seed,
@@ -157,7 +159,9 @@ class Trial:
     def train_step(self, batch: Batch) -> Metrics:
         """One update by the submission."""
         seed_step(self.seed, self.step, self.ranks.rank, self._cuda)
+        self.phases.begin(self.step, self.wants_metrics)
         self.last_metrics = self.submission.step(self.view, batch)
+        self.phases.end()
         self.step += 1
         return self.last_metrics
 

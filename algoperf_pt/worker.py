@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from algoperf_pt.assemble import assemble
+from algoperf_pt.card.page import write_card
 from algoperf_pt.errors import (
     AlgoperfError,
     ConfigError,
@@ -26,6 +27,7 @@ from algoperf_pt.errors import (
 )
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
+from algoperf_pt.phases import peak_memory
 from algoperf_pt.result import exit_code_of, fail, free_room, keep_room, write_result
 from algoperf_pt.status import (
     EXIT_CODES,
@@ -84,26 +86,45 @@ def _finish(trial: Trial, clock: Any, folder: Path) -> Status:
     status = _status(trial, clock)
     trial.beat(Phase.END, clock.elapsed)
     times = {split: getattr(clock.latches, split) for split in ("validation", "test")}
+    gap, wall = clock.ledger.discrepancy()
     ledger = trial.ranks.gather(clock.ledger.state_dict())
+    phases, memory = _measured(trial)
     if status in FINAL:
         row = {"score": clock.elapsed, "global_step": trial.step, "preemption_count": trial.attempt}
         trial.records.final_row(row)
     if status in TO_BE_CONTINUED or not trial.checkpoints.has(trial.step):
         trial.save_checkpoint()
-    gap, wall = clock.ledger.discrepancy()
     trial.records.write_json(
         "ledger.json", {"ranks": ledger, "unexplained": gap, "wall_of_attempt": wall}
     )
-    trial.records.event(
-        "end", {"status": status.value, "step": trial.step, "elapsed": clock.elapsed}
-    )
+    trial.records.write_json("phases.json", {"ranks": phases})
+    end = {"status": status.value, "step": trial.step, "elapsed": clock.elapsed, "ledger": ledger}
+    trial.records.event("end", end)
     if trial.ranks.is_zero:
         for listener in trial.listeners:
             listener.on_end(trial)
-        write_result(folder, _result(trial, clock, status, times, ledger[0]))
+        result = _result(trial, clock, status, times, ledger[0])
+        write_result(folder, result | {"memory": memory, "log_hash": trial.records.log_hash})
         print_summary(folder, silent=trial.config["display"] == "none")
+        _write_card(trial, folder)
     trial.ranks.barrier()
     return status
+
+
+def _write_card(trial: Trial, folder: Path) -> None:
+    """A page that cannot be made changes nothing about the trial."""
+    try:
+        write_card(folder)
+    except Exception as error:
+        what = f"card.html was not written: {type(error).__name__}: {error}"
+        trial.records.event("warning", {"message": what})
+
+
+def _measured(trial: Trial) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(phases of a step, peak memory) of each rank."""
+    found = (trial.phases.summary(), peak_memory(trial.ranks.device))
+    phases, memory = zip(*trial.ranks.gather(found))
+    return list(phases), list(memory)
 
 
 def _result(
@@ -168,10 +189,13 @@ def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) 
     print(f"status: {status.value}", file=sys.stderr, flush=True)
     free_room(folder)
     try:
-        fail(folder, status, f"{type(error).__name__}: {error}", rank)
+        log_hash = trial.records.log_hash if trial is not None and trial.ranks.is_zero else ""
+        fail(folder, status, f"{type(error).__name__}: {error}", rank, log_hash)
         if trial is not None:
             what = {"status": status.value, "message": str(error), "rank": rank}
             trial.records.event("failed", what)
+            if trial.ranks.is_zero:
+                _write_card(trial, folder)
     except OSError as second:
         print(f"the status cannot be written: {second}", file=sys.stderr, flush=True)
     return exit_code_of(folder, status)

@@ -18,7 +18,7 @@ CHEATS = {
     "replaces_parameters": [("parameters", FAIL, "was replaced by another tensor")],
     "freezes": [("parameters", FAIL, "frozen: ")],
     "trains_while_judged": [
-        ("pause", FAIL, "computed while the clock stood"),
+        ("pause", FAIL, "while the clock stood"),  # its CPU time, or what it changed
         ("pause", WARN, "threading.Thread() starts work"),
     ],
     "slows_the_clock": [

@@ -42,6 +42,8 @@ def one_class(logs: Logs, rules: Rules, options: Namespace) -> tuple[Logs, Rules
         raise RulesError("--mix-hardware and --normalise: give one of them")
     if options.time == "steps" and options.normalise:
         raise RulesError("--normalise with --time steps: steps are the same on all hardware")
+    if options.against and (options.mix_hardware or options.normalise):
+        raise RulesError("--against has flags of its own: --hardware CLASS, --other-hardware")
     if options.time == "steps" or options.against:
         return logs, rules  # --against compares classes itself
     trials = trials_of(logs, rules)

@@ -192,7 +192,13 @@ def test_a_bad_calibration_is_one_message(tmp_path, capsys, content):
 
 
 @pytest.mark.parametrize(
-    "words", [("--mix-hardware", "--normalise", "auto"), ("--normalise", "nowhere.json")]
+    "words",
+    [
+        ("--mix-hardware", "--normalise", "auto"),
+        ("--normalise", "nowhere.json"),
+        ("--normalise", "auto", "--time", "steps"),
+        ("--normalise", "auto", "--against", "0.6"),
+    ],
 )
 def test_flags_that_make_no_sense(tmp_path, capsys, words):
     put(tmp_path, "a", V100)

@@ -179,6 +179,8 @@ def _stop_on_signals(trial: Trial) -> None:
 
 
 def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) -> int:
+    # torch's handler raises for each loader worker that dies, also while the end is being recorded
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     status = _classify(error, trial)
     if isinstance(error, AlgoperfError):
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

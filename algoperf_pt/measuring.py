@@ -161,6 +161,11 @@ class Memory:
             self._counts = _reset_resident_peak()
             self.start = _resident("VmRSS")
 
+    @property
+    def counts_tensors(self) -> bool:
+        """Whether it is a GPU's."""
+        return self._cuda
+
     def peak(self) -> float | None:
         """None where the system cannot count anew (only Linux can)."""
         if not self._counts:

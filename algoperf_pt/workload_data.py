@@ -167,6 +167,20 @@ class WorkloadData(L.LightningDataModule):
         order = Order(n, count, EVAL_TRAIN_SEED, 0, 1)
         return self.stored_rows(order.indices(0))
 
+    def row_sizes(self, split: str) -> Indices | None:
+        """[N, K] what makes a stored row large (samples, tokens, atoms, ...), the most telling kind
+        first; None: all are alike.  Override it where rows differ.
+        """
+        return None
+
+    def one_batch(
+        self, split: str, rows: Indices, ranks: Ranks, augment: Augment | None = None
+    ) -> Batch:
+        """These stored rows as a batch on the device, all of weight 1 unless `build` says so."""
+        batch: Batch = self.build(split, rows, augment)
+        batch.setdefault("weights", torch.ones(len(rows)))
+        return self.finish(next(_to_device(iter([batch]), ranks.device)))
+
     def _stream(self, make: Any, start: int, stop: int | None, ranks: Ranks) -> Iterator[Batch]:
         cuda = ranks.device.type == "cuda"
         host = batches(make, start, stop, self.loading.workers, self.loading.prefetch, cuda)

@@ -86,6 +86,11 @@ class LibrispeechData(VocabularyData):
             self._eval_index[split] = rows[np.lexsort((rows, samples))]
         return self._eval_index[split]
 
+    def row_sizes(self, split: str) -> Indices:
+        """Samples and ids."""
+        reader = self.reader(split)
+        return lengths(reader, np.arange(self.index.rows(split)))[:, :2]
+
     def fill(self, out: Any, member: dict[str, bytes], name: str) -> None:
         """Put an utterance's samples into its row [samples] of a batch."""
         if CODECS["int16"] in member:

@@ -75,6 +75,11 @@ class OgbgData(WorkloadData):
         """These molecules and no empty rows."""
         return self.molecules(split).batch(indices, len(indices))
 
+    def row_sizes(self, split: str) -> Indices:
+        """Directed edges and nodes."""
+        table = self.molecules(split)
+        return np.stack([2 * table.bonds, table.nodes], axis=1)
+
     def eval_batches(self, split: str, ranks: Ranks) -> Iterator[Batch]:
         """Each molecule once; rows behind the last one hold nothing."""
         make = _EvalBatch(self, split, ranks.rank, ranks.world)

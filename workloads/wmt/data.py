@@ -81,6 +81,10 @@ class WmtData(VocabularyData):
             self._eval_index[split] = short[order]
         return self._eval_index[split]
 
+    def row_sizes(self, split: str) -> Indices:
+        """Ids of source and target."""
+        return self.table(split).lengths
+
     def _tokens(self, split: str, pairs: Indices, counts: Indices) -> list[Indices]:
         """The first `counts` [B, 2] ids of both sides, all rows behind one another."""
         table, reader = self.table(split), self.reader(split)

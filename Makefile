@@ -6,7 +6,7 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench bench-workload bench-optimizers parity faults check doctor calibrate watch clean
+.PHONY: help demo test test-fast lint preflight bench bench-workload bench-optimizers parity faults check doctor calibrate watch clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,9 @@ lint: .venv/done ## style and types
 	$(BIN)/flake8
 	$(BIN)/isort --check --quiet .
 	$(BIN)/mypy
+
+preflight: .venv/done ## memory, speed, hours and price of a trial: make preflight W=wmt S=nadamw
+	$(BIN)/python -m algoperf_pt.preflight workload=$(W) submission=$(S)
 
 bench-workload: .venv/done ## a workload's speed: make bench-workload W=cifar
 	$(BIN)/python scripts/bench_workload.py --workload $(W) --what step eval loader trial

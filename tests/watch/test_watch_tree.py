@@ -154,6 +154,8 @@ def test_a_finished_trial_that_is_begun_anew(root):
     assert counts(tree.look().views) == "5 running"
     watched.ended(folder, "budget")
     assert counts(tree.look().views) == "4 running, 1 budget"
+    (folder / "result.json").unlink()
+    assert counts(tree.look().views) == "5 running"
 
 
 def test_nothing_is_opened_for_writing_and_nothing_changes(root):

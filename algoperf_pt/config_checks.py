@@ -69,7 +69,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "pause_at": _positive(),
     "keep_checkpoints": _whole(2),
     "display": _choice("auto", "rich", "plain", "none"),
-    "workload.tier": _choice("full", "development", "tiny"),
+    "workload.tier": _choice("full", "development", "tiny", "proxy"),
     "workload.compile": _choice("none", "model", "loss", "all"),
     "workload.eval_batch_size": _whole(1),
     "workload.baseline_batch_size": _whole(1),

@@ -28,7 +28,7 @@ class Workload:
     _target_: str = MISSING
     name: str = MISSING
     base: str | None = None  # the workload of which this is a variant
-    tier: str = "full"  # full | development | tiny: only full ones are ever scored
+    tier: str = "full"  # full | development | tiny | proxy: only full ones are ever scored
     model: dict[str, Any] = field(default_factory=dict)
     data: DataFolder = field(default_factory=DataFolder)
     prepare: dict[str, Any] = field(default_factory=dict)

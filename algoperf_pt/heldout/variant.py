@@ -73,9 +73,9 @@ def load_base(name: str, axes_file: Path | None = None, config_dir: str | None =
     """
     config, _ = compose_somehow([f"workload={name}"], config_dir)
     node, base = config["workload"], config["workload"]["base"]
-    if base is not None and node["tier"] == "full":
+    if base is not None and node["tier"] in ("full", "proxy"):
         raise ConfigError(
-            f"{name} is itself a variant of {base}",
+            f"{name} is itself made from {base}",
             expected="a workload that is none",
             fix=f"python -m algoperf_pt.heldout generate {base} ...",
         )

@@ -9,10 +9,10 @@ from algoperf_pt.heldout.axes import Axis, parse_axes
 from algoperf_pt.heldout.files import names_of
 from algoperf_pt.heldout.generate import generate, settings, variant_name
 from algoperf_pt.heldout.variant import load_base
-from tests.support.workloads import NAMES, node
+from tests.support.workloads import NAMES, TIERS, node
 
 BASES = [name for name in NAMES if {name, node(name).get("base")} & set(names_of("axes"))]
-BASES = [n for n in BASES if node(n).get("tier", "full") != "full" or not node(n).get("base")]
+BASES = [n for n in BASES if TIERS[n] not in ("full", "proxy") or not node(n).get("base")]
 BASES.remove("criteo1tb_test")
 SEEDS = range(40)
 

@@ -69,7 +69,7 @@ class WorkloadData(L.LightningDataModule):
 
     heeds_subset = False
     kept: Indices | None = None  # stored rows that are trained on; None: all
-    evaluated: Mapping[str, Indices] = MappingProxyType({})  # of splits that are so in part
+    parts: Mapping[str, Indices] = MappingProxyType({})  # rows of splits evaluated in part
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class WorkloadData(L.LightningDataModule):
         self.index = DataIndex.open(self.root, dataset=dataset, preparer_version=preparer_version)
         self._check_counts(subset)
         if subset is not None:
-            self.evaluated = evaluated_rows(subset, num_examples)
+            self.parts = evaluated_rows(subset, num_examples)
             if subset["of"] != num_examples["train"]:
                 self.kept = kept_rows(num_examples["train"], subset["of"], subset["seed"])
         self._readers: dict[str, ShardReader] = {}
@@ -161,7 +161,7 @@ class WorkloadData(L.LightningDataModule):
         """
         count, n = self.num_examples["eval_train"], self.num_examples["train"]
         if split != "train":
-            return self.evaluated.get(split)
+            return self.parts.get(split)
         if count == n and self.kept is None:
             return None
         order = Order(n, count, EVAL_TRAIN_SEED, 0, 1)

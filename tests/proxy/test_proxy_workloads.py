@@ -1,5 +1,8 @@
-"""Proxies: smaller, on a part of the data, never scored, with targets that are to be set."""
+"""Proxies: smaller, on a part of the data, never scored, with targets that are to be set; and they
+train.
+"""
 
+import csv
 import math
 import re
 from pathlib import Path
@@ -15,11 +18,13 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.heldout.variant import load_base
 from algoperf_pt.spec import make_spec
 from scripts.choices import scored_workloads
-from tests.support.workloads import FOLDER, NAMES, TIERS, node
+from tests.support.runs import result, run_inside
+from tests.support.workloads import FOLDER, NAMES, TIERS, node, version_of
 
 PROXIES = [name for name in NAMES if TIERS[name] == "proxy"]
 PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
 KEPT = ("metric", "direction", "strict")
+OF_THE_DATA = {"vocab_size", "vocabulary", "max_length", "decode_length", "context", "classes"}
 
 
 def lines_of(version):
@@ -95,3 +100,39 @@ def test_the_number_of_epochs_is_the_one_that_is_told(name):
 def test_no_variant_is_made_from_a_proxy():
     with pytest.raises(ConfigError, match="itself made from wmt"):
         load_base("wmt_proxy")
+
+
+def on_tiny_data(name):
+    """Overrides that give a proxy the data of its base's tiny twin, half of them."""
+    tiny = node(f"{node(name).base}_tiny")
+    options = {k: v for k, v in tiny.data.get("options", {}).items() if isinstance(v, int)}
+    sized = {key: tiny.model[key] for key in sorted(OF_THE_DATA & set(tiny.model))}
+    counts = {split: tiny.num_examples[split] for split in ("train", "validation", "test")}
+    stored = {"of": counts["train"], **{s: n for s, n in counts.items() if s != "train" and n}}
+    half = {split: count // 2 for split, count in counts.items()}
+    if not name.startswith("criteo1tb"):
+        counts["train"] = half["train"]
+    counts |= {"validation": half["validation"], "test": half["test"], "eval_train": 32}
+    return [
+        f"workload.data.dataset={tiny.data.dataset}",
+        *(f"++workload.data.options.{key}={value}" for key, value in options.items()),
+        *(f"++workload.data.options.subset.{key}={value}" for key, value in stored.items()),
+        *(f"workload.num_examples.{split}={count}" for split, count in counts.items()),
+        *(f"workload.model.{k}={v}" for k, v in sized.items()),
+        "workload.eval_batch_size=32",
+        "workload.baseline_batch_size=4",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROXIES)
+def test_two_steps_on_tiny_data_are_trained_and_not_comparable(name, all_data, tmp_path):
+    data = all_data.prepared(f"{node(name).base}_tiny")
+    steps = ["max_steps=2", "eval_every_steps=2", f"targets={version_of(name)}"]
+    _, folder = run_inside(data, tmp_path, f"workload={name}", *steps, *on_tiny_data(name))
+    found = result(folder)
+    assert (found["status"], found["step"], found["comparable"]) == ("step_limit", 2, False)
+    metric = f"validation/{found['metric']}"
+    assert math.isfinite(found["last"][metric])
+    with (folder / "eval_measurements.csv").open() as file:
+        assert len(list(csv.DictReader(file))) >= 1

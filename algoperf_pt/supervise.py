@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.orphans import die_with
 from algoperf_pt.result import exit_code_of, fail, read_result
-from algoperf_pt.status import Status, stopped_by
+from algoperf_pt.status import EXIT_CODES, Status, stopped_by
 
 _POLL = 0.5  # s between looks at the heartbeat
 _GRACE = 5.0  # s to write the stacks before a hung trial is killed
@@ -87,6 +88,9 @@ def _run(run: Callable[[Heartbeat], int], heartbeat: Heartbeat) -> int:
         return run(heartbeat)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+    except BaseException as error:  # of this file's: nothing may go on in the fork as the parent
+        traceback.print_exception(error)
+        return EXIT_CODES[Status.ERROR]
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -188,13 +188,17 @@ def _failed(error: BaseException, trial: Trial | None, folder: Path, rank: int) 
         print("stopped at once: the last checkpoint is where it goes on", file=sys.stderr)
     else:
         traceback.print_exception(error)
+    message = f"{type(error).__name__}: {error}"
+    if status is Status.DISK_FULL:  # torch's words for it name no file
+        message = f"no space is left for {folder}: make room and repeat the command ({message})"
+        print(message, file=sys.stderr)
     print(f"status: {status.value}", file=sys.stderr, flush=True)
     free_room(folder)
     try:
         log_hash = trial.records.log_hash if trial is not None and trial.ranks.is_zero else ""
-        fail(folder, status, f"{type(error).__name__}: {error}", rank, log_hash)
+        fail(folder, status, message, rank, log_hash)
         if trial is not None:
-            what = {"status": status.value, "message": str(error), "rank": rank}
+            what = {"status": status.value, "message": message, "rank": rank}
             trial.records.event("failed", what)
             if trial.ranks.is_zero:
                 _write_card(trial, folder)

@@ -81,7 +81,7 @@ def told(planned: Planned, outcome: Outcome) -> str:
         return f"reached {seconds:.4g} s"
     if outcome.status is Status.PAUSED:
         return f"pauses at {(outcome.result or {}).get('elapsed', 0.0):.4g} s"
-    return outcome.status.value.replace("_", " ")
+    return str(outcome.status.value).replace("_", " ")
 
 
 def colour(status: Status) -> str:

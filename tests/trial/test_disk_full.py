@@ -74,6 +74,7 @@ def test_named_and_resumed(data, tmp_path, monkeypatch, place):
     code, folder = run_inside(data, tmp_path / "full", *ARGUMENTS)
     monkeypatch.undo()
     assert code == 27 and result(folder)["status"] == "disk_full"
+    assert f"no space is left for {folder}" in result(folder)["message"]
     assert json.loads((folder / "events.jsonl").read_text().splitlines()[-1])["kind"] == "failed"
     code, _ = run_inside(data, tmp_path / "full", *ARGUMENTS)
     assert code == 11

@@ -6,7 +6,7 @@ QUIET := PYTHONWARNINGS="ignore:builtin type swig:DeprecationWarning"
 # two at a time: half the suite waits for processes that it starts
 TWO := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint preflight bench bench-workload bench-optimizers parity faults check doctor calibrate watch clean
+.PHONY: help demo test test-fast lint preflight bench bench-workload bench-optimizers parity faults check doctor calibrate watch card verify clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -61,6 +61,12 @@ calibrate: .venv/done ## time this machine: kernels and a step of each workload;
 
 watch: .venv/done ## all trials while they run: make watch E="experiments --serve"
 	$(BIN)/python -m algoperf_pt.watch $(E)
+
+card: .venv/done ## a page of a trial: make card F=FOLDER
+	$(BIN)/python -m algoperf_pt.card $(F)
+
+verify: .venv/done ## do all files of trials agree? make verify F=experiments
+	$(BIN)/python -m algoperf_pt.verify $(F)
 
 clean:           ## remove the environment and the demo
 	rm -rf .venv demo build *.egg-info

@@ -26,7 +26,7 @@ from algoperf_pt.versions import compose_somehow
 _BAD_INPUT = 2
 _OURS = ("logger", "display", "eval_every_steps", "max_steps", "pause_at")  # not measured with
 _BY_YAML = "submission.batch_size={}"
-_BY_CODE = "let the submission's batch_size return {} or less"
+_BY_CODE = "submission.batch_size={0}, where the class reads it; else its batch_size returns {0}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

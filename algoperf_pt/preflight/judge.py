@@ -44,7 +44,6 @@ def say_phases(report: Report, seen: Seen, spec: WorkloadSpec) -> None:
     for name in PHASES:
         if name in seen.phases:
             tell[name](report, seen.phases, spec)
-            _memory(report, name, seen.phases[name]["peak_bytes"], limit)
         elif name != seen.failed:
             report.say(name, NOT_DONE, f"not reached after {seen.failed}")
         elif not seen.oom:
@@ -53,6 +52,7 @@ def say_phases(report: Report, seen: Seen, spec: WorkloadSpec) -> None:
             report.say(name, PROBLEM, f"out of memory: {_short(seen.text)}", _without_size(name))
     if {"loader", "steps"} <= seen.phases.keys():
         _loader(report, seen.phases["loader"], seen.phases["steps"])
+    _memory(report, seen.phases, limit)
 
 
 def spread(seconds: list[float]) -> tuple[float, float, float]:
@@ -195,10 +195,17 @@ def _waited(load: Found, step: float) -> float:
     return seconds if load["workers"] == 0 else max(0.0, seconds - step)
 
 
-def _memory(report: Report, phase: str, peak: float | None, limit: float) -> None:
-    if peak is not None and peak > _CLOSE * limit:
-        text = f"{gigabytes(peak)} of {gigabytes(limit)} in {phase}"
+def _memory(report: Report, phases: Mapping[str, Found], limit: float) -> None:
+    """The highest peak of all phases."""
+    peaks = {name: phase["peak_bytes"] or 0.0 for name, phase in phases.items()}
+    if not any(peaks.values()):
+        return
+    highest = max(peaks, key=lambda name: peaks[name])
+    text = f"at most {gigabytes(peaks[highest])} of {gigabytes(limit)}, in {highest}"
+    if peaks[highest] > _CLOSE * limit:
         report.say("memory", WARNING, text, f"close to the limit: {_more_memory()}")
+    else:
+        report.say("memory", OK, text)
 
 
 def _with_peak(text: str, found: Found) -> str:

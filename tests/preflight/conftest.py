@@ -6,23 +6,32 @@ import os
 import sys
 
 import pytest
+import torch
 
+from algoperf_pt.measuring import Memory
 from algoperf_pt.preflight import __main__ as command
 from algoperf_pt.preflight.attempts import Attempts, End
 from algoperf_pt.preflight.probe import Probe
 
 
 class Forks(Attempts):
-    """Processes as the command has them, but for the interpreter."""
+    """Processes as the command has them, but for the interpreter.  With `room` they may take so
+    many bytes more than this process has, when it has given back what it does not use."""
+
+    room = None
 
     def wait(self, line, own):
+        held = 2**20 * Memory(torch.device("cpu")).start
         child = os.fork()
         if child == 0:
             with open(self._scratch / "console", "w") as file:
                 os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
             try:
                 with open(line[-1]) as file:
-                    Probe(json.load(file)).run()
+                    task = json.load(file)
+                if self.room is not None:
+                    task["memory"] = held + self.room
+                Probe(task).run()
             finally:
                 os._exit(0)
         status = os.waitpid(child, 0)[1]
@@ -34,7 +43,8 @@ def flown(monkeypatch, tmp_path, capsys):
     """(exit code, lines of the output, content of the JSON) of a preflight."""
     monkeypatch.setattr(command, "Attempts", Forks)
 
-    def fly(root, *words, workload="digits", seconds=0.05):
+    def fly(root, *words, workload="digits", seconds=0.05, room=None):
+        monkeypatch.setattr(Forks, "room", room)
         path = tmp_path / "figures.json"
         places = (f"data.dir={root}", f"experiment_dir={tmp_path / 'experiments'}")
         machine = ("trainer=cpu", "trainer.threads=1")

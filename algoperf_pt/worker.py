@@ -12,7 +12,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from algoperf_pt.assemble import assemble
@@ -27,6 +26,7 @@ from algoperf_pt.errors import (
 )
 from algoperf_pt.heartbeat import Heartbeat, Phase
 from algoperf_pt.loop import train
+from algoperf_pt.out_of_memory import is_out_of_memory
 from algoperf_pt.phases import peak_memory
 from algoperf_pt.result import exit_code_of, fail, free_room, keep_room, write_result
 from algoperf_pt.status import (
@@ -224,7 +224,7 @@ def _classify(error: BaseException, trial: Trial | None) -> Status:
     text = str(error).lower()
     if "dataloader worker" in text:  # torch raises this wherever the program happens to be
         return Status.DATA_ERROR
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text:
+    if is_out_of_memory(error):
         in_eval = trial is not None and trial.phase is Phase.EVAL
         return Status.OOM_EVAL if in_eval else Status.OOM_TRAIN
     if (

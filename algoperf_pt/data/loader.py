@@ -4,6 +4,9 @@ place.
 
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkContext, ForkProcess
+from multiprocessing.popen_fork import Popen
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -64,6 +67,7 @@ def _by_workers(
         prefetch_factor=prefetch,
         pin_memory=pin_memory,
         worker_init_fn=_start_worker,
+        multiprocessing_context=_Context(),
     )
     try:
         for item in loader:
@@ -117,6 +121,25 @@ class _Counter(Sampler[int]):
         while self.stop is None or number < self.stop:
             yield number
             number += 1
+
+
+class _Popen(Popen):
+    """A worker that is to be terminated and does not end by itself waits for something that will
+    not come, such as a lock of one that was killed.  It heeds no SIGTERM (`_start_worker`).
+    """
+
+    def terminate(self) -> None:
+        self.kill()
+
+
+class _Worker(ForkProcess):
+    @staticmethod
+    def _Popen(process: BaseProcess) -> Popen:
+        return _Popen(process)
+
+
+class _Context(ForkContext):
+    Process = _Worker
 
 
 def _start_worker(_: int) -> None:

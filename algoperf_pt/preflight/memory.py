@@ -15,7 +15,6 @@ from algoperf_pt.errors import ConfigError
 from algoperf_pt.measuring import Memory
 
 _MB = 2**20
-_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 
 class TooMuch(MemoryError):
@@ -88,14 +87,6 @@ class Watch:
             told = f"{found * _MB / 1e9:.2f} GB of {self._limit / 1e9:.2f} GB"
             raise TooMuch(f"out of memory: {told}")
         return None if found is None else found * _MB
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch, Python or the system refused memory."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, (RuntimeError, OSError)) and any(word in text for word in _WORDS)
 
 
 def _resident() -> float:

@@ -16,8 +16,9 @@ import torch
 
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.instantiate import find_own_modules
+from algoperf_pt.out_of_memory import is_out_of_memory
 from algoperf_pt.preflight.bisect import largest_that_fits
-from algoperf_pt.preflight.memory import Budget, is_out_of_memory
+from algoperf_pt.preflight.memory import Budget
 from algoperf_pt.preflight.subject import Subject
 from algoperf_pt.ranks import Ranks
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -64,6 +65,26 @@ def test_a_mistake_in_code_is_no_dead_worker(workers):
     with pytest.raises(FileNotFoundError, match="own code"):
         for _ in batches(mistaken_at_five, 0, 9, workers, 2, False):
             pass
+
+
+def stuck_at_five(number):
+    if number == 5:
+        time.sleep(600)
+    return square(number)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stuck_keeps_nobody():
+    """It heeds neither Ctrl-C nor SIGTERM; the program ends all the same."""
+    code = (
+        "from algoperf_pt.data.loader import batches\n"
+        "from tests.data.test_loader import stuck_at_five\n"
+        "stream = batches(stuck_at_five, 0, None, 2, 2, False)\n"
+        "print(len([next(stream) for _ in range(5)]))\n"
+    )
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout == "5\n" and done.returncode == 0, done.stderr
 
 
 def test_a_killed_worker_is_named():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from algoperf_pt.out_of_memory import is_out_of_memory
 from algoperf_pt.preflight.attempts import Attempts, End
 from algoperf_pt.preflight.bisect import largest_that_fits
 from algoperf_pt.preflight.judge import say_size
 from algoperf_pt.preflight.longest import longest_rows
-from algoperf_pt.preflight.memory import is_out_of_memory
 from algoperf_pt.preflight.report import NOT_DONE, OK, PROBLEM, Report, duration
 from algoperf_pt.preflight.sampled import Sampled
 from algoperf_pt.preflight.subject import difference

@@ -2,6 +2,7 @@
 tiny.py writes."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -10,6 +11,13 @@ from algoperf_pt.data.prepare import find_preparer, prepare
 from tests.support.workloads import TRAINABLE, node, write_raw
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeds_ctrl_c():
+    """Jobs in the background of a shell ignore it, and so would what tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

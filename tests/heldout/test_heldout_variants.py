@@ -132,7 +132,7 @@ def test_a_trial_runs_and_says_that_there_is_no_target(tmp_path, data, capfd):
 
 
 def test_a_variant_of_a_variant_and_a_workload_without_axes_are_refused():
-    with pytest.raises(ConfigError, match="itself a variant of wmt"):
+    with pytest.raises(ConfigError, match="itself made from wmt"):
         load_base("wmt_post_ln")
     with pytest.raises(ConfigError, match="did you mean|could not|Could not"):
         load_base("wmt_")

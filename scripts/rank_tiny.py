@@ -74,6 +74,7 @@ def trial_line(workload: str, submission: str, seed: int, options: argparse.Name
         *(f"study={seed}", f"eval_every_steps={every}", f"max_steps={steps}"),
         f"targets.workloads.{workload}.max_runtime=3600",
         "targets.rulesets.self_tuning.budget_factor=1.0",
+        f"targets.rulesets.external.studies={options.seeds}",  # more than the rules have
         *("trainer=cpu", "trainer.threads=1", "display=none", "logger=csv", "logger.first=0"),
         *(f"data.dir={options.data}", f"experiment_dir={options.out}"),
     ]

@@ -150,7 +150,8 @@ class WallClockTarget(L.Callback):
 
     def _put_off_evaluation(self, moment: Moment) -> None:
         """A scheduler that signals does not wait for one that is due; the next attempt makes it."""
-        due = after_step(self.rules, replace(moment, stop_signal=0))
+        on = replace(self.rules, pause_at=None)  # the next attempt has a pause of its own, or none
+        due = after_step(on, replace(moment, stop_signal=0))
         if moment.stop_signal and due.action is Action.EVALUATE:
             self.owed = due.reason.value if due.reason else ""
 

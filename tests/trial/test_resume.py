@@ -15,6 +15,7 @@ from tests.support.runs import (
     command,
     environment,
     result,
+    rows,
     run_command,
     run_inside,
     state,
@@ -104,11 +105,8 @@ def test_a_corrupt_checkpoint_is_detected_and_the_one_before_used(data, tmp_path
     assert_equal_runs(whole, folder, STEPS)
 
 
-@pytest.mark.parametrize("at", [7, 19, 89])
-def test_a_signal_at_a_step_whose_evaluation_is_due_puts_it_off(
-    data, tmp_path, whole, monkeypatch, at
-):
-    """The evaluation of steps 20 and 90 is the first thing that the next attempt does."""
+def signalled(at):
+    """A trial that gets a SIGTERM while it makes step `at`, counted from 0."""
 
     class Signalled(Trial):
         def train_step(self, batch):
@@ -116,7 +114,15 @@ def test_a_signal_at_a_step_whose_evaluation_is_due_puts_it_off(
             self.stop_signal = signal.SIGTERM if self.step == at + 1 else 0
             return found
 
-    monkeypatch.setattr("algoperf_pt.assemble.Trial", Signalled)
+    return Signalled
+
+
+@pytest.mark.parametrize("at", [7, 19, 89])
+def test_a_signal_at_a_step_whose_evaluation_is_due_puts_it_off(
+    data, tmp_path, whole, monkeypatch, at
+):
+    """The evaluation of steps 20 and 90 is the first thing that the next attempt does."""
+    monkeypatch.setattr("algoperf_pt.assemble.Trial", signalled(at))
     code, folder = run_inside(data, tmp_path, *ARGUMENTS)
     assert code == 143 and result(folder)["step"] == at + 1
     log = (folder / "events.jsonl").read_text()
@@ -125,6 +131,18 @@ def test_a_signal_at_a_step_whose_evaluation_is_due_puts_it_off(
     code, _ = run_inside(data, tmp_path, *ARGUMENTS)
     assert code in (0, 11) and result(folder)["ledger"]["lost"] == 0
     assert_equal_runs(whole, folder, STEPS)
+
+
+def test_a_pause_that_met_a_signal_is_not_made_up_for(data, tmp_path, monkeypatch):
+    """Only the evaluation is: when to pause is for the next attempt to say."""
+    words = (ARGUMENTS[0], "max_steps=3", "eval_every_steps=1")
+    monkeypatch.setattr("algoperf_pt.assemble.Trial", signalled(0))
+    code, folder = run_inside(data, tmp_path, *words, "pause_at=1e-6")
+    assert code == 143 and result(folder)["step"] == 1
+    monkeypatch.undo()
+    code, _ = run_inside(data, tmp_path, *words)
+    assert code == 11 and result(folder)["status"] == "step_limit"
+    assert [row["global_step"] for row in rows(folder)] == ["1", "2", "3"]
 
 
 def test_ended_but_killed_before_its_result_was_written(data, tmp_path, whole, monkeypatch):

@@ -5,7 +5,7 @@ Shapes: any leading axes `...`, S things that are ordered.  Larger values come f
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import accumulate, combinations
 from math import factorial
 
 import numpy as np
@@ -39,14 +39,8 @@ def opposed(first: Floats, second: Floats) -> list[tuple[int, int]]:
 
 def by_chance(things: int, tau: float) -> float:
     """Probability that a random order of so many things, without ties, has at least this tau."""
-    pairs = things * (things - 1) // 2
-    counts = [1]  # orders by their number of opposed pairs (Mahonian numbers)
-    for more in range(2, things + 1):
-        longer = [0] * (len(counts) + more - 1)
-        for opposed_before, count in enumerate(counts):
-            for added in range(more):
-                longer[opposed_before + added] += count
-        counts = longer
+    pairs = _pairs(things)
+    counts = _orders_by_opposed(things)
     enough = [c for at, c in enumerate(counts) if pairs - 2 * at >= tau * pairs - 1e-9]
     return sum(enough) / factorial(things)
 
@@ -55,15 +49,32 @@ def needed_tau(things: int, level: float = 0.05) -> float:
     """The least tau of an order without ties that chance gives with at most this probability; nan:
     there is none.
     """
-    pairs = things * (things - 1) // 2
-    possible = [1 - 2 * at / pairs for at in range(pairs + 1)] if pairs else []
-    enough = [tau for tau in possible if by_chance(things, tau) <= level]
-    return min(enough, default=float("nan"))
+    pairs = _pairs(things)
+    orders = factorial(things)
+    at_most = accumulate(_orders_by_opposed(things))  # with 0, at most 1, at most 2, ...
+    rare = [1 - 2 * at / pairs for at, count in enumerate(at_most) if count / orders <= level]
+    return min(rare, default=float("nan"))
 
 
 def mutual(values: Floats) -> Floats:
     """tau-b of each two of some orders [K, S], as [K (K - 1) / 2]."""
     return np.array([tau_b(values[i], values[j]) for i, j in combinations(range(len(values)), 2)])
+
+
+def _pairs(things: int) -> int:
+    return things * (things - 1) // 2
+
+
+def _orders_by_opposed(things: int) -> list[int]:
+    """How many orders have 0, 1, 2, ... opposed pairs (Mahonian numbers)."""
+    counts = [1]
+    for more in range(2, things + 1):
+        longer = [0] * (len(counts) + more - 1)
+        for opposed_before, count in enumerate(counts):
+            for added in range(more):
+                longer[opposed_before + added] += count
+        counts = longer
+    return counts
 
 
 def _signs(values: Floats) -> Floats:

@@ -55,6 +55,9 @@ FINAL = frozenset({Status.REACHED, Status.BUDGET, Status.STEP_LIMIT, Status.DONE
 STOPPED = frozenset({Status.USER_STOP, Status.TERMINATED})
 TO_BE_CONTINUED = STOPPED | {Status.PAUSED}
 
+# Trials that ended where they were to: at their end, or at a given time.
+AS_ASKED = FINAL | {Status.PAUSED}
+
 IN_ORDER = FINAL | TO_BE_CONTINUED
 
 

@@ -5,11 +5,11 @@ Source: the benchmark's protocol (AlgoPerf rules, section on timing and stopping
 ones are data.
 """
 
-import signal
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from algoperf_pt.spec import WorkloadSpec
+from algoperf_pt.status import stopped_by
 
 
 class Action(Enum):
@@ -83,8 +83,7 @@ def after_step(rules: Rules, moment: Moment) -> Decision:
     after it.  A pause leaves out no evaluation that is due.
     """
     if moment.stop_signal:
-        terminated = moment.stop_signal == signal.SIGTERM
-        return Decision(Action.STOP, Reason.TERMINATED if terminated else Reason.USER)
+        return Decision(Action.STOP, Reason(stopped_by(moment.stop_signal).value))
     if moment.diverged:
         return Decision(Action.STOP, Reason.DIVERGED)
     ending = _ending(rules, moment)

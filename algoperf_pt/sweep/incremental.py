@@ -6,7 +6,6 @@ trials' folders, so the same command goes on.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from algoperf_pt.errors import ConfigError
@@ -15,7 +14,7 @@ from algoperf_pt.heartbeat import CLOCK_FILE, read_clock
 from algoperf_pt.instantiate import instantiate
 from algoperf_pt.records import write_atomically
 from algoperf_pt.result import read_result
-from algoperf_pt.status import FINAL, Status
+from algoperf_pt.status import AS_ASKED, FINAL, Status
 from algoperf_pt.sweep.backends import Backend, Running
 from algoperf_pt.sweep.outcome import Outcome
 from algoperf_pt.sweep.plan import Planned
@@ -93,24 +92,20 @@ class Incremental:
             asked = [self._asked(ask) for ask in asks]
             outcomes = dict(zip(asked, Sweep(asked, self._backend, self._display).run()))
             last |= outcomes
-            if not all(o.status in FINAL | MISSED | {Status.PAUSED} for o in outcomes.values()):
+            if not all(outcome.status in AS_ASKED | MISSED for outcome in outcomes.values()):
                 break
             for ask, planned in zip(asks, asked):
                 self._evaluation.show(ask.place, **shown(planned))
-            self._save()
-            self._display.note(self._report().splitlines()[0])
-        self._save()
+            self._display.note(self._reported()[0])
+        report = self._reported()
         self._display.close()
-        self._display.note(self._report())
+        self._display.note("\n".join(report))
         return [outcome for outcome in last.values() if outcome.status not in MISSED]
 
     def _asked(self, ask: Ask) -> Planned:
         planned = self._places[ask.place]
         planned.pause_at = ask.until
         return planned
-
-    def _report(self) -> str:
-        return str(self._policy.report(self._evaluation))
 
     def _recall(self, halving: bool) -> None:
         """What the folders show from before."""
@@ -121,12 +116,15 @@ class Incremental:
             for place in json.loads(self._file.read_text())["dropped"]:
                 self._evaluation.evidence.dropped[tuple(place)] = True
 
-    def _save(self) -> None:
+    def _reported(self) -> list[str]:
+        """The lines of the policy's report, which stands in a file, too."""
+        lines = str(self._policy.report(self._evaluation)).splitlines()
         evidence = self._evaluation.evidence
         dropped = [[int(n) for n in place] for place in zip(*evidence.dropped.nonzero())]
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"report": self._report().splitlines(), "dropped": dropped}
+        content = {"report": lines, "dropped": dropped}
         write_atomically(self._file, json.dumps(content, indent=2) + "\n")
+        return lines
 
 
 def shown(planned: Planned) -> dict[str, Any]:
@@ -139,14 +137,14 @@ def shown(planned: Planned) -> dict[str, Any]:
         "spent": float(result.get("elapsed") or (clock[0] if clock else 0.0)),
         "reached": math.inf if reached is None else float(reached),
         "over": status in FINAL | MISSED or reached is not None,
-        "progress": _progress(planned.folder, planned),
+        "progress": _progress(planned),
     }
 
 
-def _progress(folder: Path, planned: Planned) -> float:
+def _progress(planned: Planned) -> float:
     spec = planned.spec
     try:
-        rows = read_eval_rows(folder)
+        rows = read_eval_rows(planned.folder)
     except OSError:
         return -math.inf
     found = best((row.get(f"validation/{spec.metric}") for row in rows), spec.direction)

@@ -6,7 +6,7 @@ from typing import Any
 
 from algoperf_pt.errors import AlgoperfError
 from algoperf_pt.result import fail, read_result
-from algoperf_pt.status import EXIT_CODES, FINAL, IN_ORDER, STOPPED, Status
+from algoperf_pt.status import AS_ASKED, EXIT_CODES, IN_ORDER, STOPPED, Status
 from algoperf_pt.sweep.plan import Planned
 
 SWEEP_FAILED = 30  # exit code: some trial did not end as trials should
@@ -35,7 +35,7 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether the trial ended as trials should, or pauses where it was to."""
-        return self.status in FINAL or self.status is Status.PAUSED
+        return self.status in AS_ASKED
 
     @property
     def code(self) -> int:
@@ -106,8 +106,8 @@ def _from_code(code: int, asked: Status | None) -> tuple[Status, str]:
     if code < 0:
         return Status.RANK_LOST, f"the trial's first process was killed by signal {-code}"
     status = _BY_CODE.get(code, Status.ERROR)
-    unsaid = status in FINAL or status is Status.PAUSED  # it would have written its result
-    return (Status.ERROR if unsaid else status), f"exit code {code}"
+    # one that ended as asked would have written its result
+    return (Status.ERROR if status in AS_ASKED else status), f"exit code {code}"
 
 
 def _tail(log: Path, begin: int) -> tuple[str, ...]:

@@ -67,6 +67,12 @@ def test_a_mistake_in_code_is_no_dead_worker(workers):
             pass
 
 
+def run_alone(code):
+    """The completed process of a program, which must end."""
+    line = [sys.executable, "-c", code]
+    return subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
+
+
 def stuck_at_five(number):
     if number == 5:
         time.sleep(600)
@@ -82,8 +88,7 @@ def test_a_worker_that_is_stuck_keeps_nobody():
         "stream = batches(stuck_at_five, 0, None, 2, 2, False)\n"
         "print(len([next(stream) for _ in range(5)]))\n"
     )
-    line = [sys.executable, "-c", code]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
+    done = run_alone(code)
     assert done.stdout == "5\n" and done.returncode == 0, done.stderr
 
 
@@ -98,7 +103,6 @@ def test_a_killed_worker_is_named():
         "    for batch in batches(killed_at_five, 0, None, 2, 2, False): pass\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
-    line = [sys.executable, "-c", code]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
+    done = run_alone(code)
     told = done.stdout + done.stderr
     assert "a loader worker died" in told or "DataLoader worker" in told, told

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scoring.agreement.rankings import SCORE, measured, of_resamples
 from scoring.agreement.tau import by_chance, needed_tau, opposed, tau_b
 from scoring.certainty.group import Group
-from scoring.certainty.intervals import LEVEL
+from scoring.certainty.intervals import LEVEL, tails
 from scoring.certainty.ranks import ranks
 from scoring.certainty.resample import Plan
 from scoring.certainty.table import Cell, Table
@@ -76,11 +76,14 @@ def chance(tau: float, things: int) -> str:
 
 def interval(taus: Floats) -> tuple[float, float]:
     """The middle 95 % of resampled taus; nan ones (nobody told apart) do not count."""
-    known = taus[~np.isnan(taus)]
-    if not known.size:
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, (50 * (1 - LEVEL), 50 * (1 + LEVEL)))
+    low, high = np.percentile(known(taus), tails())
     return float(low), float(high)
+
+
+def known(taus: Floats) -> Floats:
+    """Those that are not nan; a single nan if there are none."""
+    found = taus[~np.isnan(taus)]
+    return found if found.size else np.full(1, np.nan)
 
 
 def _places(first: Group, second: Group) -> Table:

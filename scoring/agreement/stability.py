@@ -7,8 +7,9 @@ alone: tau between them is what no proxy of so few studies can exceed.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scoring.agreement.compare import interval
+from scoring.agreement.compare import interval, known
 from scoring.agreement.rankings import SCORE, Single, measured, of_resamples, of_studies
 from scoring.agreement.tau import mutual, tau_b
 from scoring.certainty.group import Group
@@ -16,6 +17,8 @@ from scoring.certainty.intervals import LEVEL
 from scoring.certainty.ranks import ranks
 from scoring.certainty.resample import Plan
 from scoring.certainty.table import Cell, Table
+
+Floats = NDArray[np.float64]
 
 
 def tables(group: Group, plan: Plan) -> list[Table]:
@@ -55,7 +58,7 @@ def stability(group: Group, plan: Plan) -> Table:
     """tau-b between single studies, of a study with all, and of resamples with what was found."""
     single, whole, drawn = of_studies(group), measured(group), of_resamples(group, plan)
     rows = [
-        _row(name, single, float(np.nan), tau_b(drawn[name], whole[name][None]), whole[name])
+        _row(name, single, tau_b(drawn[name], whole[name][None]), whole[name])
         for name in (SCORE, *group.rules.names)
     ]
     ends = (f"{100 * LEVEL:g} % low", "high")
@@ -70,15 +73,8 @@ def stability(group: Group, plan: Plan) -> Table:
     return Table("stability", "How alike are the orders of studies?", columns, rows, notes, 2)
 
 
-def _row(
-    name: str, single: Single, nothing: float, drawn: np.ndarray, whole: np.ndarray
-) -> list[Cell]:
+def _row(name: str, single: Single, drawn: Floats, whole: Floats) -> list[Cell]:
     values = single.values[name]
-    between, with_all = mutual(values), tau_b(values, whole[None])
-    ends = [f(between) if _known(between) else nothing for f in (np.nanmean, np.nanmin, np.nanmax)]
-    alike = float(np.nanmean(with_all)) if _known(with_all) else nothing
-    return [name, len(values), *map(float, ends), alike, *interval(drawn)]
-
-
-def _known(taus: np.ndarray) -> bool:
-    return bool((~np.isnan(taus)).any())
+    between, with_all = known(mutual(values)), known(tau_b(values, whole[None]))
+    ends = (between.mean(), between.min(), between.max(), with_all.mean())
+    return [name, len(values), *map(float, ends), *interval(drawn)]

@@ -44,14 +44,19 @@ class Intervals:
     spread_of_difference: Floats
 
 
+def tails(level: float = LEVEL) -> tuple[float, float]:
+    """Percentiles between which the middle `level` of the values lies."""
+    return 50 * (1 - level), 50 * (1 + level)
+
+
 def intervals(resampled: Floats, level: float = LEVEL) -> Intervals:
     """Summary of resampled scores [N, S]."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; a fraction between 0 and 1 is expected, e.g. 0.95")
-    tails = (50 * (1 - level), 50 * (1 + level))
-    low, high = np.percentile(resampled, tails, axis=0)
+    low, high = np.percentile(resampled, tails(level), axis=0)
     placed = ranks(resampled)
-    rank_low, rank_high = np.percentile(placed, tails, axis=0, method="nearest").astype(np.int64)
+    ends = np.percentile(placed, tails(level), axis=0, method="nearest")
+    rank_low, rank_high = ends.astype(np.int64)
     places = range(1, resampled.shape[1] + 1)
     beats, ties, spreads = _pairs(resampled)
     return Intervals(

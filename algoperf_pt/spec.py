@@ -51,17 +51,20 @@ class WorkloadSpec:
 
     def reached(self, value: float, target: float | None) -> bool:
         """Whether `value` meets `target`; always true without a target, never for NaN."""
-        if target is None:
-            return True
-        if math.isnan(value):
-            return False
-        if value == target:
-            return not self.strict
-        return value > target if self.direction == "max" else value < target
+        return target is None or meets(value, target, self.direction == "max", self.strict)
 
     def better(self, a: float, b: float) -> bool:
         """Whether metric value `a` is better than `b` (NaN is never better)."""
         return a > b if self.direction == "max" else a < b
+
+
+def meets(value: float, target: float, larger: bool, strict: bool) -> bool:
+    """Whether `value` is at least as good as `target`; if `strict`, better; never for NaN."""
+    if math.isnan(value):
+        return False
+    if value == target:
+        return not strict
+    return value > target if larger else value < target
 
 
 def make_spec(config: Mapping[str, Any]) -> WorkloadSpec:

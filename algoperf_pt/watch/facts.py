@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from algoperf_pt.spec import make_spec
+from algoperf_pt.spec import make_spec, meets
 from algoperf_pt.status import Status
 from algoperf_pt.supervise import Limits
 from algoperf_pt.watch.clean import clean
@@ -25,7 +25,6 @@ class Facts:
         larger: whether larger is better.
         strict: whether the target must be passed, not only met.
         target: on validation.
-        test_target: on test; None: there is none.
         budget: timed seconds.
         of_study: trials that the rule set has in a study.
         limits: how long the trial may be silent.
@@ -36,19 +35,14 @@ class Facts:
     larger: bool = True
     strict: bool = False
     target: float | None = None
-    test_target: float | None = None
     budget: float | None = None
     of_study: int | None = None
     limits: Limits = _PATIENT
     hparams: tuple[tuple[str, str], ...] = ()
 
-    def meets(self, value: float, target: float | None) -> bool:
-        """Whether `value` reaches `target`, as WorkloadSpec.reached says; never without one."""
-        if target is None or math.isnan(value):
-            return False
-        if value == target:
-            return not self.strict
-        return value > target if self.larger else value < target
+    def reached(self, value: float) -> bool:
+        """Whether `value` meets the target, as WorkloadSpec.reached says; never without one."""
+        return self.target is not None and meets(value, self.target, self.larger, self.strict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,6 @@ def facts_of(config: dict[str, Any]) -> Facts:
             larger=spec.direction == "max",
             strict=spec.strict is True,
             target=number(spec.validation_target),
-            test_target=number(spec.test_target),
             budget=None if factor is None or runtime is None else factor * runtime,
             of_study=None if of_study is None else int(of_study),
             limits=_limits(config["trainer"]),

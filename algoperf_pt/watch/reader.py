@@ -177,8 +177,7 @@ class TrialReader:
         return used / step if used is not None and step else None
 
     def _reached(self, rows: Rows) -> float | None:
-        facts = self._facts
-        met = (t for t, v in rows.values("validation") if facts.meets(v, facts.target))
+        met = (t for t, v in rows.values("validation") if self._facts.reached(v))
         return next(met, None)
 
     def _guess(self, rows: Rows) -> Guess | None:

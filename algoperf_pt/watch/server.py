@@ -43,7 +43,7 @@ class Watcher:
         self.tree, self.refresh = tree, refresh
         self._lock = threading.Lock()
         self._due = 0.0
-        self._snapshot = Snapshot((), (), 0.0)
+        self._snapshot = Snapshot((), ())
 
     def snapshot(self) -> Snapshot:
         """A look that is not old; nobody looks while nobody asks."""

@@ -3,7 +3,6 @@ changed.
 """
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,10 @@ class Snapshot:
     Args:
         views: in the order of workload, submission, study, trial.
         notes: what was odd about the tree.
-        took: s that the look took.
     """
 
     views: tuple[View, ...]
     notes: tuple[str, ...]
-    took: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Tree:
 
     def look(self) -> Snapshot:
         """All trials as their files say now."""
-        begin, walk, at = time.perf_counter(), Walk(self.root), now()
+        walk, at = Walk(self.root), now()
         found = {place.folder: place for place in walk.places()}
         for gone in self._readers.keys() - found.keys():
             del self._readers[gone]
@@ -64,7 +61,7 @@ class Tree:
             path = folder[len(str(self.root)) :].lstrip("/") or folder
             self._readers[folder] = TrialReader(found[folder], path, self._stalled)
         views = sorted((reader.look(at) for reader in self._readers.values()), key=_order)
-        return Snapshot(tuple(views), tuple(walk.notes), time.perf_counter() - begin)
+        return Snapshot(tuple(views), tuple(walk.notes))
 
     def log(self, key: str) -> list[str]:
         """The last lines of the console of a trial; none where there is no such trial."""

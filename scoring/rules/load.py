@@ -31,12 +31,13 @@ def load_rules(version: str, ruleset: str = "external", logs: Logs | None = None
     if ruleset not in RULESETS:
         raise RulesError(f"ruleset is {ruleset!r}; expected one of {', '.join(RULESETS)}")
     asked = data["rulesets"][ruleset]
-    studies, trials = asked.get("studies", 0), asked.get("trials", 0)
     if "goals" in data:
-        workloads = workloads_of(logs or Logs(()), data["goals"])
-        studies, trials = most_of(logs or Logs(()))
+        logs = logs or Logs(())
+        workloads = workloads_of(logs, data["goals"])
+        studies, trials = most_of(logs)
     else:
         workloads = _workloads(data, asked["budget_factor"])
+        studies, trials = asked["studies"], asked["trials"]
     return Rules(
         version=data["version"],
         ruleset=ruleset,

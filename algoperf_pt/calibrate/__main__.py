@@ -9,30 +9,24 @@ import torch
 
 from algoperf_pt.calibrate.measure import QUICK, REPEATS, Plan, calibrate, sizes
 from algoperf_pt.calibrate.record import default_path, write
-from algoperf_pt.config import register_resolvers
+from algoperf_pt.command import exit_code_of
 from algoperf_pt.cores import usable_cores
-from algoperf_pt.errors import AlgoperfError, ConfigError
-from algoperf_pt.instantiate import find_own_modules
-from algoperf_pt.pipe import outlive_readers
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.versions import compose_somehow
 
-_BAD_INPUT = 2
 _WORKLOAD = "workload="
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, or 2 for bad input."""
-    outlive_readers()
     typed = _parser().parse_intermixed_args(arguments)
-    find_own_modules()
-    register_resolvers()
+    return exit_code_of(lambda: _calibrate(typed))
+
+
+def _calibrate(typed: argparse.Namespace) -> int:
     path = typed.out or default_path()
-    try:
-        content = calibrate(_plan(typed))
-        write(path, content)
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return _BAD_INPUT
+    content = calibrate(_plan(typed))
+    write(path, content)
     load, cores = max(content["load"]), usable_cores()
     print(f"class {content['hardware_class']}; wrote {path}")
     if load > 0.5 * cores + 0.5:

@@ -9,47 +9,38 @@ from tempfile import TemporaryDirectory
 
 from algoperf_pt.check.examine import Options, examine
 from algoperf_pt.check.runs import tiny_workloads
-from algoperf_pt.config import register_resolvers
-from algoperf_pt.errors import AlgoperfError, ConfigError
-from algoperf_pt.instantiate import find_own_modules
+from algoperf_pt.command import check_json, check_overrides, exit_code_of
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.records import write_atomically
 
-_BAD_INPUT = 2
 _STEPS, _TIMEOUT = 8, 900.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 pass or warnings, 1 a failure (with --strict a warning too), 2 bad input."""
-    parser = _parser()
-    typed = parser.parse_intermixed_args(arguments)
-    find_own_modules()
-    register_resolvers()
-    try:
-        options = _options(typed)
-        with TemporaryDirectory() as scratch:
-            report = examine(typed.path, options, Path(scratch), _progress(typed.quiet))
-        if typed.json:
-            write_atomically(typed.json, report.as_json())
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return _BAD_INPUT
+    typed = _parser().parse_intermixed_args(arguments)
+    return exit_code_of(lambda: _check(typed))
+
+
+def _check(typed: argparse.Namespace) -> int:
+    options = _options(typed)
+    with TemporaryDirectory() as scratch:
+        report = examine(typed.path, options, Path(scratch), _progress(typed.quiet))
+    if typed.json:
+        write_atomically(typed.json, report.as_json())
     print("\n".join(report.lines()))
     print(f"{report.worst}: {report.name}, {_on(report.workloads)}")
     return report.exit_code(typed.strict)
 
 
 def _options(typed: argparse.Namespace) -> Options:
-    words = [word for word in typed.overrides if "=" in word]
-    if len(words) < len(typed.overrides):
-        wrong = next(word for word in typed.overrides if "=" not in word)
-        raise ConfigError(f"{wrong!r} is no KEY=VALUE", where="command line")
+    check_overrides(typed.overrides)
+    check_json(typed.json)
     if typed.steps < 2:
         raise ConfigError(f"--steps {typed.steps}", expected="at least 2", where="--steps")
     workloads = tiny_workloads() if typed.workloads is None else typed.workloads.split(",")
-    if typed.json and not typed.json.absolute().parent.is_dir():
-        folder = typed.json.absolute().parent
-        raise ConfigError(f"--json: there is no folder {folder}", where="--json")
-    return Options(words, [] if typed.static else workloads, typed.data, typed.steps, typed.timeout)
+    chosen = [] if typed.static else workloads
+    return Options(typed.overrides, chosen, typed.data, typed.steps, typed.timeout)
 
 
 def _progress(quiet: bool) -> Callable[[str], None]:

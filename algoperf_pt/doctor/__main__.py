@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_pt.calibrate.record import look_at_calibration
-from algoperf_pt.config import register_resolvers
+from algoperf_pt.command import check_overrides, exit_code_of
 from algoperf_pt.doctor.data import look_at_data
 from algoperf_pt.doctor.finding import Examined, examined
 from algoperf_pt.doctor.gpu import look_at_gpus
@@ -23,26 +23,19 @@ from algoperf_pt.doctor.machine import (
 from algoperf_pt.doctor.numerics import look_at_numerics
 from algoperf_pt.doctor.ranks import look_at_ranks
 from algoperf_pt.doctor.versions import look_at_versions
-from algoperf_pt.errors import AlgoperfError, ConfigError
-from algoperf_pt.instantiate import find_own_modules
-from algoperf_pt.pipe import outlive_readers
 from algoperf_pt.versions import compose_somehow
 
-_BAD_INPUT = 2
 _PLACES = "workload=digits"  # any: places of data and experiments do not depend on it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 no problem, 1 problems, 2 bad input."""
-    outlive_readers()
     typed = _parser().parse_intermixed_args(arguments)
-    find_own_modules()
-    register_resolvers()
-    try:
-        config, named = _compose(typed.overrides, typed.config_dir)
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return _BAD_INPUT
+    return exit_code_of(lambda: _examine(typed))
+
+
+def _examine(typed: argparse.Namespace) -> int:
+    config, named = _compose(typed.overrides, typed.config_dir)
     parts = examine(config, named, typed.hash, typed.limit)
     problems = sum(len(part.problems) for part in parts)
     if typed.json:
@@ -90,9 +83,7 @@ def examine(
 
 def _compose(words: Sequence[str], config_dir: str | None) -> tuple[dict[str, Any], bool]:
     """(configuration, whether a workload was typed)."""
-    wrong = next((word for word in words if "=" not in word), None)
-    if wrong is not None:
-        raise ConfigError(f"{wrong!r} is no KEY=VALUE", where="command line", fix="workload=NAME")
+    check_overrides(words, fix="workload=NAME")
     named = any(word.startswith("workload=") for word in words)
     every = list(words) if named else [_PLACES, *words]
     return compose_somehow(every, config_dir)[0], named

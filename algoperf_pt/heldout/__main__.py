@@ -12,13 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from algoperf_pt.errors import AlgoperfError, ConfigError
+from algoperf_pt.command import exit_code_of
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.heldout.check import Check
 from algoperf_pt.heldout.draw import draw, parse_lists
 from algoperf_pt.heldout.files import names_of, read_ours, read_yaml
 from algoperf_pt.heldout.variant import load_base, make_variant
-from algoperf_pt.instantiate import find_own_modules
-from algoperf_pt.status import EXIT_CODES, Status
 
 _SEED_BYTES = 4  # of a seed that is drawn for a new competition
 _FAILED = 1  # exit code of a check whose variant does not train
@@ -32,13 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and (any(word.startswith("-") for word in rest) or not trial):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.trial = rest
-    find_own_modules()
-    try:
-        code: int = options.command(options)
-        return code
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_CODES[Status.CONFIG_ERROR]
+    return exit_code_of(lambda: options.command(options))
 
 
 def _draw(options: argparse.Namespace) -> int:

@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from algoperf_pt.config import register_resolvers, search_path
-from algoperf_pt.errors import AlgoperfError, ConfigError
-from algoperf_pt.instantiate import find_own_modules
-from algoperf_pt.pipe import outlive_readers
+from algoperf_pt.command import check_json, check_overrides, exit_code_of
+from algoperf_pt.config import search_path
+from algoperf_pt.errors import ConfigError
 from algoperf_pt.preflight.attempts import TRAINING, Attempts
 from algoperf_pt.preflight.cost import Cost, make_cost, whole_benchmark
 from algoperf_pt.preflight.judge import say_cost, say_phases, say_size
@@ -23,7 +22,6 @@ from algoperf_pt.records import write_atomically
 from algoperf_pt.spec import make_spec
 from algoperf_pt.versions import compose_somehow
 
-_BAD_INPUT = 2
 _OURS = ("logger", "display", "eval_every_steps", "max_steps", "pause_at")  # not measured with
 _BY_YAML = "submission.batch_size={}"
 _BY_CODE = "submission.batch_size={0}, where the class reads it; else its batch_size returns {0}"
@@ -31,20 +29,17 @@ _BY_CODE = "submission.batch_size={0}, where the class reads it; else its batch_
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 ready, with warnings or without; 1 not ready; 2 bad input."""
-    outlive_readers()
     typed = _parser().parse_intermixed_args(arguments)
-    find_own_modules()
-    register_resolvers()
-    try:
-        _check(typed)
-        words = [w for w in typed.overrides if w.partition("=")[0].split(".")[0] not in _OURS]
-        config, words = compose_somehow([*words, "logger=csv", "display=none"], typed.config_dir)
-        report = preflight(config, words, typed)
-        if typed.json:
-            write_atomically(typed.json, json.dumps(report.as_dict(), indent=1) + "\n")
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return _BAD_INPUT
+    return exit_code_of(lambda: _fly(typed))
+
+
+def _fly(typed: argparse.Namespace) -> int:
+    _check(typed)
+    words = [w for w in typed.overrides if w.partition("=")[0].split(".")[0] not in _OURS]
+    config, words = compose_somehow([*words, "logger=csv", "display=none"], typed.config_dir)
+    report = preflight(config, words, typed)
+    if typed.json:
+        write_atomically(typed.json, json.dumps(report.as_dict(), indent=1) + "\n")
     report.print()
     return report.exit_code
 
@@ -116,17 +111,13 @@ def _say_price(
 
 
 def _check(typed: argparse.Namespace) -> None:
-    wrong = next((word for word in typed.overrides if "=" not in word), None)
-    if wrong is not None:
-        raise ConfigError(f"{wrong!r} is no KEY=VALUE", where="command line", fix="workload=NAME")
+    check_overrides(typed.overrides, fix="workload=NAME")
+    check_json(typed.json)
     for name in ("price", "memory_gb", "seconds", "timeout"):
         value = getattr(typed, name)
         if value is not None and not value > 0:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} {value:g}", expected="a positive number", where=flag)
-    if typed.json and not typed.json.absolute().parent.is_dir():
-        folder = typed.json.absolute().parent
-        raise ConfigError(f"--json: there is no folder {folder}", where="--json")
 
 
 def _parser() -> argparse.ArgumentParser:

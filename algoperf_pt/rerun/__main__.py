@@ -5,11 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from algoperf_pt.errors import AlgoperfError
-from algoperf_pt.instantiate import find_own_modules
-from algoperf_pt.pipe import outlive_readers
+from algoperf_pt.command import exit_code_of
 from algoperf_pt.rerun.repeat import rerun
-from algoperf_pt.status import EXIT_CODES, Status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,13 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--anyway", action="store_true", help="although code, data or versions differ"
     )
     options = parser.parse_intermixed_args(arguments)
-    outlive_readers()
-    find_own_modules()
-    try:
-        return rerun(options.folder, options.into, options.overrides, options.anyway)
-    except AlgoperfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_CODES[Status.CONFIG_ERROR]
+    choices = (options.folder, options.into, options.overrides, options.anyway)
+    return exit_code_of(lambda: rerun(*choices))
 
 
 if __name__ == "__main__":

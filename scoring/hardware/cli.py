@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from scoring.certainty.table import Cell, Table
 from scoring.errors import RulesError
-from scoring.hardware.classes import UNKNOWN
-from scoring.hardware.mixed import classes_of, mixtures, refuse, trials_of
+from scoring.hardware.classes import UNKNOWN, class_of
+from scoring.hardware.mixed import mixtures, refuse, trials_of
 from scoring.hardware.normalise import AUTO, Factor, normalised
 from scoring.logs.trial import Finding, Logs
 from scoring.rules.model import Rules
@@ -47,7 +46,7 @@ def one_class(logs: Logs, rules: Rules, options: Namespace) -> tuple[Logs, Rules
     if options.time == "steps" or options.against:
         return logs, rules  # --against compares classes itself
     trials = trials_of(logs, rules)
-    classes = classes_of(trials)
+    classes = [class_of(trial) for trial in trials]
     if options.normalise:
         changed, name, factors = normalised(logs, trials, classes, options.normalise)
         findings = (*logs.findings, *_findings(factors, name))
@@ -81,4 +80,4 @@ def _findings(factors: list[Factor], name: str) -> Iterable[Finding]:
     for one in factors:
         hardware = "unknown hardware" if one.hardware == UNKNOWN else one.hardware
         text = f"seconds of {hardware} times {one.factor:.6g} ({one.by}) for {name}"
-        yield Finding(NORMALISED, Path(one.trial.folder), text)
+        yield Finding(NORMALISED, one.trial.folder, text)

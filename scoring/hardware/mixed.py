@@ -5,9 +5,10 @@ a trial whose hardware is unknown mixes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 from scoring.errors import RulesError
-from scoring.hardware.classes import UNKNOWN, class_of
+from scoring.hardware.classes import UNKNOWN
 from scoring.logs.trial import Logs, Trial
 from scoring.rules.model import Rules
 
@@ -23,11 +24,6 @@ def trials_of(logs: Logs, rules: Rules) -> list[Trial]:
     return [t for t in logs.trials if t.workload in rules.names and len(t.clock)]
 
 
-def classes_of(trials: list[Trial]) -> list[str]:
-    """The class of each."""
-    return [class_of(trial) for trial in trials]
-
-
 def mixtures(trials: list[Trial], classes: list[str]) -> dict[str, dict[str, Trial]]:
     """workload -> class -> a trial of it, for workloads on which there are two classes or more."""
     found: dict[str, dict[str, Trial]] = {}
@@ -37,14 +33,12 @@ def mixtures(trials: list[Trial], classes: list[str]) -> dict[str, dict[str, Tri
     return {workload: named for workload, named in found.items() if len(named) > 1}
 
 
-def refuse(mixed: Mapping[str, Mapping[str, Trial]]) -> None:
-    """Refuse to compare seconds of different classes.
+def refuse(mixed: Mapping[str, Mapping[str, Trial]]) -> NoReturn:
+    """Refuse to compare seconds of different classes, of which there are some.
 
     Raises:
         MixedHardware: naming classes, folders, and what can be done.
     """
-    if not mixed:
-        return
     workload, named = next(iter(mixed.items()))
     lines = [f"\n  {name}: e.g. {trial.folder}" for name, trial in list(named.items())[:SHOWN]]
     more = f", as on {len(mixed) - 1} more workloads" if len(mixed) > 1 else ""

@@ -177,6 +177,12 @@ def stable_part(config: Config) -> dict[str, Any]:
     }
 
 
+def differences(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    """{"dotted.key": (before, after)} where two flat configurations are not equal, in order."""
+    keys = sorted(before.keys() | after.keys())
+    return {k: (before.get(k), after.get(k)) for k in keys if before.get(k) != after.get(k)}
+
+
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """Nested containers as {"dotted.key": leaf}."""
     if not isinstance(config, dict) or not config:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from algoperf_pt.config import config_hash, stable_part, trial_folder
+from algoperf_pt.config import config_hash, differences, stable_part, trial_folder
 from algoperf_pt.cores import usable_cores
 from algoperf_pt.errors import ConfigError, ResumeError
 from algoperf_pt.heartbeat import Heartbeat
@@ -142,9 +142,8 @@ def refuse_change(config: dict[str, Any], folder: Path) -> None:
     before = json.loads(written.read_text())
     if config_hash(before) == config_hash(config):
         return
-    old, new = stable_part(before), stable_part(config)
-    changed = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
-    shown = "; ".join(f"{k}: {old.get(k)!r} -> {new.get(k)!r}" for k in changed[:5])
+    changed = differences(stable_part(before), stable_part(config))
+    shown = "; ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in list(changed.items())[:5])
     raise ResumeError(
         f"{folder} holds a trial with another configuration ({len(changed)} keys differ: {shown})",
         expected="the same configuration as at the start",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from algoperf_pt.config import compose_config, flatten
+from algoperf_pt.config import compose_config, differences, flatten
 from algoperf_pt.errors import AlgoperfError
 
 _PLACES = ("experiment_dir", "data.dir", "seed")  # differ from machine to machine, and by trial
@@ -24,7 +24,5 @@ def differing(config: dict[str, Any]) -> dict[str, tuple[Any, Any]] | None:
         default = flatten(compose_config(words, needs_data=False))
     except (AlgoperfError, KeyError, TypeError, ValueError):
         return None
-    flat = flatten(config)
-    keys = [key for key in flat.keys() | default.keys() if key not in _PLACES]
-    found = {key: (flat.get(key), default.get(key)) for key in sorted(keys)}
-    return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+    found = differences(flatten(config), default)
+    return {key: pair for key, pair in found.items() if key not in _PLACES}

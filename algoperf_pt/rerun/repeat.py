@@ -11,10 +11,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from algoperf_pt.config import stable_part, trial_folder
+from algoperf_pt.config import differences, stable_part, trial_folder
 from algoperf_pt.driver import CONFIG
 from algoperf_pt.errors import ConfigError
-from algoperf_pt.rerun.compare import Comparison, compare
+from algoperf_pt.rerun.compare import compare
 from algoperf_pt.rerun.differences import (
     Difference,
     before_the_start,
@@ -25,8 +25,6 @@ from algoperf_pt.rerun.differences import (
 from algoperf_pt.result import read_result
 from algoperf_pt.status import FINAL, Status
 from algoperf_pt.sweep.child import command, environment, write_planned
-
-_PLACES = ("experiment_dir", "pause_at")  # always others than they were
 
 
 def rerun(folder: Path, into: Path, words: Sequence[str], anyway: bool) -> int:
@@ -45,8 +43,9 @@ def rerun(folder: Path, into: Path, words: Sequence[str], anyway: bool) -> int:
     before = _config(folder)
     then = read_environment(folder)
     after = _changed(before, words, into)
-    differences = before_the_start(after, then) + _keys(before, after)
-    refused = [d for d in differences if not _typed(d, words)]
+    keys = differences(stable_part(before), stable_part(after))
+    found = before_the_start(after, then) + [Difference(k, *pair) for k, pair in keys.items()]
+    refused = [d for d in found if not _typed(d, words)]
     if refused and not anyway:
         raise ConfigError(
             f"{folder} cannot be repeated as it was:{told(refused)}",
@@ -59,8 +58,8 @@ def rerun(folder: Path, into: Path, words: Sequence[str], anyway: bool) -> int:
         how = ended.value if ended else "no result"
         print(f"the repetition in {new} did not end in order: {how}")
         return 1
-    differences += of_the_machine(then, read_environment(new))
-    return _tell(folder, new, differences, by_steps=after["eval_every_steps"] is not None)
+    found += of_the_machine(then, read_environment(new))
+    return _tell(folder, new, found, by_steps=after["eval_every_steps"] is not None)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -98,12 +97,6 @@ def _changed(config: dict[str, Any], words: Sequence[str], into: Path) -> dict[s
     return dict(changed)
 
 
-def _keys(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
-    old, new = stable_part(before), stable_part(after)
-    keys = sorted(old.keys() | new.keys())
-    return [Difference(k, old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)]
-
-
 def _typed(difference: Difference, words: Sequence[str]) -> bool:
     return any(word.partition("=")[0] == difference.what for word in words)
 
@@ -118,16 +111,16 @@ def _run(config: dict[str, Any], folder: Path, ranks: int) -> Status | None:
     return None if result is None else Status(result["status"])
 
 
-def _tell(before: Path, after: Path, differences: list[Difference], by_steps: bool) -> int:
-    found: Comparison = compare(before, after)
+def _tell(before: Path, after: Path, different: list[Difference], by_steps: bool) -> int:
+    found = compare(before, after)
     print(f"repeated in {after}")
-    for difference in differences:
+    for difference in different:
         print(f"differs: {difference}")
     for line in found.lines():
         print(line)
     if not by_steps:
         print("evaluations by time fall on other steps each time; eval_every_steps=N repeats bits")
-    expected = by_steps and not differences
+    expected = by_steps and not different
     if expected and not found.same:
         print("NOT THE SAME, although nothing differs that is known")
     return int(expected and not found.same)

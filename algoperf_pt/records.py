@@ -17,7 +17,7 @@ from typing import Any
 EVAL_ROWS = "eval_measurements.csv"
 ALL_ROWS = "measurements.csv"
 EVENTS = "events.jsonl"
-_FIRST_HASH = "0" * 64
+FIRST_HASH = "0" * 64  # before the first line of the event log
 
 
 class Records:
@@ -31,7 +31,7 @@ class Records:
     def __init__(self, folder: Path, active: bool = True) -> None:
         self.folder, self.active = folder, active
         self._columns: dict[str, list[str]] = {}
-        self._hash = _FIRST_HASH
+        self._hash = FIRST_HASH
 
     def training_row(self, row: dict[str, Any]) -> None:
         """A row of a step's metrics; `global_step` is the step's number before the update."""
@@ -54,11 +54,10 @@ class Records:
         if not self.active:
             return
         event = {"time": round(time.time(), 3), "kind": kind, **content}
-        text = json.dumps(event, sort_keys=True)
-        running = hashlib.sha256((self._hash + text).encode()).hexdigest()
-        line = json.dumps({**event, "hash": running}, sort_keys=True)
+        following = next_hash(self._hash, event)
+        line = json.dumps({**event, "hash": following}, sort_keys=True)
         self._write(EVENTS, line + "\n")
-        self._hash = running
+        self._hash = following
 
     def write_json(self, name: str, content: Any) -> None:
         """A whole JSON file, atomically."""
@@ -91,7 +90,7 @@ class Records:
 
     def clear(self) -> None:
         """Start the files anew: no checkpoint was written, or none is sound."""
-        self.load_state_dict({"sizes": {}, "columns": {}, "hash": _FIRST_HASH})
+        self.load_state_dict({"sizes": {}, "columns": {}, "hash": FIRST_HASH})
 
     # ---- CSV
 
@@ -129,18 +128,23 @@ class Records:
                 raise
 
 
+def next_hash(before: str, event: dict[str, Any]) -> str:
+    """The hash of a line of the event log: over that of the line before it and its own content."""
+    return hashlib.sha256((before + json.dumps(event, sort_keys=True)).encode()).hexdigest()
+
+
 def verify_events(path: Path) -> int:
     """Number of events of a sound log.
 
     Raises:
         ValueError: naming the first line whose hash does not follow from the lines before it.
     """
-    running = _FIRST_HASH
+    running = FIRST_HASH
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         event = json.loads(line)
         found = event.pop("hash")
-        running = hashlib.sha256((running + json.dumps(event, sort_keys=True)).encode()).hexdigest()
+        running = next_hash(running, event)
         if found != running:
             raise ValueError(f"{path}:{number}: the event does not follow from the lines before it")
     return len(lines)

@@ -2,15 +2,13 @@
 stands in result.json and in the checkpoints' manifests.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algoperf_pt.records import EVENTS
+from algoperf_pt.records import EVENTS, FIRST_HASH, next_hash
 
-_FIRST = "0" * 64
 _AFTER_THE_END = ("failed", "warning")  # may follow the line that result.json names
 
 
@@ -47,11 +45,11 @@ def read_log(folder: Path) -> Log:
     if not path.is_file():
         raise Broken(f"{EVENTS}: missing")
     *lines, rest = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    running, events, hashes = _FIRST, [], []
+    running, events, hashes = FIRST_HASH, [], []
     for number, line in enumerate(lines, 1):
         event = _event(line, number)
         found = event.pop("hash", None)
-        running = hashlib.sha256((running + json.dumps(event, sort_keys=True)).encode()).hexdigest()
+        running = next_hash(running, event)
         if found != running:
             raise Broken(f"{EVENTS}:{number}: does not follow from the lines before it")
         events.append(event)

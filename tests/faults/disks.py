@@ -5,7 +5,7 @@ import io
 import shutil
 
 from algoperf_pt.records import verify_events
-from tests.faults.place import ARGUMENTS, FOLDER, OVER, STEPS, end_of, outcome, told
+from tests.faults.place import ARGUMENTS, FOLDER, OVER, SAME, STEPS, end_of, outcome, told
 from tests.faults.table import Fault, Seen
 from tests.support.disks import READ_ONLY, on_a_small_disk, run_in_namespace
 from tests.support.runs import assert_equal_runs, command, run_inside
@@ -87,11 +87,10 @@ def _truncated(how_many):
     return harm
 
 
-_SAME = "the end equals that of an undisturbed trial, bit for bit"
 FAULTS = [
     Fault(
         "disk full (a real one), then room is made",
-        f"what was written is whole; {_SAME}",
+        f"what was written is whole; {SAME}",
         full,
         times=5,
         few=0,
@@ -109,7 +108,7 @@ FAULTS = [
     ),
     Fault(
         "read-only folder of data",
-        _SAME,
+        SAME,
         read_only_data,
         times=1,
         few=0,
@@ -118,7 +117,7 @@ FAULTS = [
     ),
     Fault(
         "a file of the newest checkpoint cut, gone or with a bit turned",
-        f"the user is told which; {_SAME}",
+        f"the user is told which; {SAME}",
         _truncated(1),
         times=36,
         few=4,
@@ -126,7 +125,7 @@ FAULTS = [
     ),
     Fault(
         "the same in both checkpoints",
-        f"the user is told which; {_SAME}",
+        f"the user is told which; {SAME}",
         _truncated(2),
         times=6,
         few=1,

@@ -7,7 +7,7 @@ import time
 import psutil
 
 from algoperf_pt.heartbeat import CLOCK_FILE, Phase, read_clock
-from tests.faults.place import ARGUMENTS, STEPS, end_of
+from tests.faults.place import ARGUMENTS, RESUMED, STEPS, end_of
 from tests.faults.table import Fault, Seen
 
 _SETTING_UP = 0.125  # share of the kills that come before the first step
@@ -45,7 +45,7 @@ def _kill(ranks):
     return harm
 
 
-_KEPT = "resumed, it ends like an undisturbed trial, bit for bit; the clock charged what was redone"
+_KEPT = f"{RESUMED}; the clock charged what was redone"
 FAULTS = [
     Fault(
         "kill -9 of any process, at a random instant, one rank",

@@ -29,6 +29,8 @@ NOISY = (f"submission._target_={OPTIMIZER}Noisy", "logger.first=90", PATIENT)
 ARGUMENTS = (*NOISY, f"max_steps={STEPS}", "eval_every_steps=10")
 OVER = (0, 11)  # exit codes: target reached, or all steps done
 FOLDER = "nadamw/study_0/digits/trial_1"
+SAME = "the end equals that of an undisturbed trial, bit for bit"  # for the table
+RESUMED = "resumed, it ends like an undisturbed trial, bit for bit"
 _PATIENCE = 240.0  # s that a trial may take on a busy machine
 
 

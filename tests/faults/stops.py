@@ -4,11 +4,11 @@ import os
 import signal
 import time
 
-from tests.faults.place import ARGUMENTS, FOLDER, STEPS, end_of
+from tests.faults.place import ARGUMENTS, FOLDER, RESUMED, STEPS, end_of
 from tests.faults.table import Fault, Seen
 from tests.support.runs import OPTIMIZER, result
 
-_KEPT = "resumed, it ends like an undisturbed trial, bit for bit"
+_STOPPED = f"a checkpoint at the step of the stop; {RESUMED}"
 
 
 def _signal(number, ranks, everybody, workers=0):
@@ -80,86 +80,61 @@ def _second_signal(place, rng):
     return Seen(f"{found} ({code})", running.said(), "")
 
 
+def _fault(name, kept, harm, times, outcome, few=0):
+    """One with a single right end; the suite has other tests of most of them."""
+    return Fault(name, kept, harm, times, few, (outcome,), slow=True)
+
+
 FAULTS = [
-    Fault(
+    _fault(
         "SIGTERM to the first process, one rank",
-        f"a checkpoint at the step of the stop; {_KEPT}",
+        _STOPPED,
         _signal(signal.SIGTERM, 1, False),
         times=5,
-        few=0,
-        outcomes=("terminated (143)",),
-        slow=True,
+        outcome="terminated (143)",
     ),
-    Fault(
+    _fault(
         "SIGTERM to every process, with loader workers, one rank",
-        f"a checkpoint at the step of the stop; {_KEPT}",
+        _STOPPED,
         _signal(signal.SIGTERM, 1, True, workers=2),
         times=3,
-        few=0,
-        outcomes=("terminated (143)",),
-        slow=True,
+        outcome="terminated (143)",
     ),
-    Fault(
+    _fault(
         "SIGTERM to the first process, two ranks",
-        f"a checkpoint at the step of the stop; {_KEPT}",
+        _STOPPED,
         _signal(signal.SIGTERM, 2, False),
         times=3,
-        few=0,
-        outcomes=("terminated (143)",),
-        slow=True,
+        outcome="terminated (143)",
     ),
-    Fault(
+    _fault(
         "Ctrl-C, with loader workers, one rank",
-        f"a checkpoint at the step of the stop; {_KEPT}",
+        _STOPPED,
         _signal(signal.SIGINT, 1, True, workers=2),
         times=3,
-        few=0,
-        outcomes=("user_stop (130)",),
-        slow=True,
+        outcome="user_stop (130)",
     ),
-    Fault(
+    _fault(
         "Ctrl-C twice within a step that does not end",
         "it ends at once",
         _second_signal,
         times=1,
-        few=0,
-        outcomes=("user_stop (130)",),
-        slow=True,
+        outcome="user_stop (130)",
     ),
-    Fault(
+    _fault(
         "a step that sleeps, one rank",
-        f"stacks are kept; {_KEPT}",
+        f"stacks are kept; {RESUMED}",
         _sleeps(1),
         times=3,
-        few=0,
-        outcomes=("hung (22)",),
-        slow=True,
+        outcome="hung (22)",
     ),
-    Fault(
+    _fault(
         "a rank that sleeps, two ranks",
-        f"stacks of both are kept; {_KEPT}",
+        f"stacks of both are kept; {RESUMED}",
         _sleeps(2),
         times=2,
-        few=0,
-        outcomes=("hung (22)",),
-        slow=True,
+        outcome="hung (22)",
     ),
-    Fault(
-        "a rank that dies in a step, two ranks",
-        _KEPT,
-        _rank_dies,
-        times=3,
-        few=0,
-        outcomes=("rank_lost (23)",),
-        slow=True,
-    ),
-    Fault(
-        "a loader worker that dies",
-        _KEPT,
-        _worker_dies,
-        times=5,
-        few=1,
-        outcomes=("data_error (24)",),
-        slow=True,
-    ),
+    _fault("a rank that dies in a step, two ranks", RESUMED, _rank_dies, 3, "rank_lost (23)"),
+    _fault("a loader worker that dies", RESUMED, _worker_dies, 5, "data_error (24)", few=1),
 ]

@@ -9,7 +9,7 @@ import torch
 
 from algoperf_pt.summary import print_summary
 from algoperf_pt.view import WorkloadView
-from tests.faults.place import ARGUMENTS, OVER, STEPS, end_of, outcome
+from tests.faults.place import ARGUMENTS, OVER, RESUMED, SAME, STEPS, end_of, outcome
 from tests.faults.table import Fault, Seen
 from tests.support.runs import assert_equal_runs, result, rows, run_inside, untimed
 from workloads.mnist.data import MnistData
@@ -145,8 +145,6 @@ def _shown(folder):
     return out.getvalue().replace(str(folder), "FOLDER")
 
 
-_SAME = "the end equals that of an undisturbed trial, bit for bit"
-_RESUMED = "resumed, it ends like an undisturbed trial, bit for bit"
 _BEFORE = "it ends within two steps; rows before it are those of an undisturbed trial"
 FAULTS = [
     Fault("NaN in a batch", _BEFORE, nan_in_a_batch, 10, 1, ("diverged (13)",)),
@@ -160,11 +158,11 @@ FAULTS = [
         outcomes=("step_limit (11)",),
     ),
     Fault(
-        "out of memory in a step", _RESUMED, _memory("train"), 10, 1, ("out_of_memory_train (20)",)
+        "out of memory in a step", RESUMED, _memory("train"), 10, 1, ("out_of_memory_train (20)",)
     ),
     Fault(
         "out of memory in an evaluation",
-        _RESUMED,
+        RESUMED,
         _memory("eval"),
         times=10,
         few=1,
@@ -172,7 +170,7 @@ FAULTS = [
     ),
     Fault(
         "the system's clock is set by hours, forth and back, at every look at it",
-        f"the submission's clock grows evenly and stays below the wall time; {_SAME}",
+        f"the submission's clock grows evenly and stays below the wall time; {SAME}",
         clock_is_set,
         times=10,
         few=1,

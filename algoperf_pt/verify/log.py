@@ -10,6 +10,7 @@ from typing import Any
 from algoperf_pt.records import EVENTS, FIRST_HASH, next_hash
 
 _AFTER_THE_END = ("failed", "warning")  # may follow the line that result.json names
+_OF_EVERY_EVENT = ("time", "kind")
 
 
 class Broken(Exception):
@@ -33,6 +34,11 @@ class Log:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The events of one kind."""
         return [event for event in self.events if event.get("kind") == kind]
+
+
+def content(event: dict[str, Any]) -> dict[str, Any]:
+    """What an event says, beside when and of which kind it is."""
+    return {key: value for key, value in event.items() if key not in _OF_EVERY_EVENT}
 
 
 def read_log(folder: Path) -> Log:

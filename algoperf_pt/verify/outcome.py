@@ -8,7 +8,7 @@ from typing import Any
 from algoperf_pt.result import RESULT
 from algoperf_pt.spec import WorkloadSpec
 from algoperf_pt.status import TO_BE_CONTINUED, Status
-from algoperf_pt.verify.log import Broken
+from algoperf_pt.verify.log import Broken, content
 
 LEDGER = "ledger.json"
 _TIMED = ("data", "step", "prepare_for_eval", "lost")
@@ -48,8 +48,7 @@ def check_result(
         _same(f"time_to_target.{split}", result["time_to_target"][split], at and at["score"])
         steps = at and at["global_step"]
         _same(f"steps_to_target.{split}", result["steps_to_target"][split], steps)
-    last = evaluations[-1] if evaluations else None
-    row = None if last is None else {k: v for k, v in last.items() if k not in ("time", "kind")}
+    row = content(evaluations[-1]) if evaluations else None
     _same("last", json.dumps(result["last"], sort_keys=True), json.dumps(row, sort_keys=True))
     reached = result["time_to_target"]["validation"] is not None
     status = Status(result["status"])

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_pt.records import ALL_ROWS, EVAL_ROWS
-from algoperf_pt.verify.log import Broken
+from algoperf_pt.verify.log import Broken, content
 
-_OF_EVENTS = ("time", "kind")  # keys of every event that are no columns
 _OF_EVALUATIONS = "accumulated_submission_time"  # a column that only evaluations fill
 _TOLERANCE = 1e-6  # s; sums of the same numbers in another order
 
 Row = dict[str, str]
+Rows = list[tuple[int, Row]]  # with the numbers of their lines
 
 
-def check_rows(folder: Path, evaluations: Sequence[dict[str, Any]], ended: bool) -> None:
+def check_rows(folder: Path, evaluations: Sequence[dict[str, Any]], ended: bool) -> Rows:
     """Compare both files with the evaluations of the log, cell by cell.
 
     Args:
@@ -24,25 +24,31 @@ def check_rows(folder: Path, evaluations: Sequence[dict[str, Any]], ended: bool)
         evaluations: events, in order.
         ended: False for a trial that was killed or still runs: a row is written before its event.
 
+    Returns:
+        The rows of measurements.csv.
+
     Raises:
         Broken: naming the first row that differs.
     """
-    told = [_as_cells(event) for event in evaluations]
+    told = [{key: str(value) for key, value in content(event).items()} for event in evaluations]
     rows = _read(folder / EVAL_ROWS) if told or (folder / EVAL_ROWS).exists() else []
     _compare(EVAL_ROWS, rows, told, ended)
     every = _read(folder / ALL_ROWS) if told or (folder / ALL_ROWS).exists() else []
     _compare(ALL_ROWS, [(n, r) for n, r in every if r.get(_OF_EVALUATIONS)], told, ended)
     _check_steps(every)
     _check_times(rows)
+    return every
 
 
-def check_last_row(folder: Path, result: dict[str, Any]) -> None:
+def check_last_row(every: Rows, result: dict[str, Any]) -> None:
     """measurements.csv ends with the trial's time and steps.
 
     Raises:
         Broken: it does not.
     """
-    number, last = _read(folder / ALL_ROWS)[-1]
+    if not every:
+        raise Broken(f"{ALL_ROWS}: missing, or without rows")
+    number, last = every[-1]
     for column, key in (("score", "elapsed"), ("global_step", "step")):
         if last.get(column) != str(result[key]):
             raise Broken(
@@ -51,11 +57,7 @@ def check_last_row(folder: Path, result: dict[str, Any]) -> None:
             )
 
 
-def _as_cells(event: dict[str, Any]) -> Row:
-    return {key: str(value) for key, value in event.items() if key not in _OF_EVENTS}
-
-
-def _read(path: Path) -> list[tuple[int, Row]]:
+def _read(path: Path) -> Rows:
     """(line, row); a row with more or fewer cells than columns is broken."""
     if not path.is_file():
         raise Broken(f"{path.name}: missing")
@@ -70,7 +72,7 @@ def _read(path: Path) -> list[tuple[int, Row]]:
     return rows
 
 
-def _compare(name: str, rows: list[tuple[int, Row]], told: list[Row], ended: bool) -> None:
+def _compare(name: str, rows: Rows, told: list[Row], ended: bool) -> None:
     for (number, row), event in zip(rows, told):
         filled = {key: cell for key, cell in row.items() if cell != ""}
         for key in sorted(filled.keys() | event.keys()):
@@ -85,7 +87,7 @@ def _compare(name: str, rows: list[tuple[int, Row]], told: list[Row], ended: boo
         raise Broken(f"{name}:{rows[len(told)][0]}: an evaluation that the event log does not have")
 
 
-def _check_steps(rows: list[tuple[int, Row]]) -> None:
+def _check_steps(rows: Rows) -> None:
     """Steps go on; the training row of a step (counted before its update) precedes evaluations."""
     before = -1.0
     for number, row in rows:
@@ -95,7 +97,7 @@ def _check_steps(rows: list[tuple[int, Row]]) -> None:
         before = step
 
 
-def _check_times(rows: list[tuple[int, Row]]) -> None:
+def _check_times(rows: Rows) -> None:
     """Time goes on, and its parts are no more than the whole."""
     before: Row | None = None
     for number, row in rows:

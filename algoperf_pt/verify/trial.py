@@ -66,14 +66,14 @@ def _verify(folder: Path) -> str:
     evaluations = log.of("evaluation")
     check_config(folder, config, log)
     checkpoints = check_checkpoints(folder, log)
-    check_rows(folder, evaluations, ended=in_order)
+    rows = check_rows(folder, evaluations, ended=in_order)
     if in_order and result is not None:
         check_end_event(result, log.of("end"))
         check_result(result, make_spec(config), evaluations)
         check_ledger(folder, result, log.of("end")[-1])
         check_environment(folder, log)
         if status in FINAL:
-            check_last_row(folder, result)
+            check_last_row(rows, result)
     state = status.value if status else "running" if is_running(folder) else "no result: killed"
     end = "" if anchored else "; the log's end stands nowhere else: a cut of its tail may hide"
     counts = f"{len(log.events)} events, {len(evaluations)} evaluations, {checkpoints} checkpoints"

@@ -19,6 +19,7 @@ HOW = (  # a note for people
     "geometric mean over the scored workloads; a target not reached, or without logs, counts as "
     "the budget and a second"
 )
+NOTE = f"{HOW[0].upper()}{HOW[1:]}."  # as a sentence
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scoring.logs.trial import Finding, Logs
 from scoring.profile import GRID, profile
 from scoring.report.board import Board
 from scoring.report.marks import mark_of
-from scoring.speedups import HOW, Speedups
+from scoring.speedups import NOTE, Speedups
 from scoring.summaries import study_table, trial_table, workload_step_times
 
 Floats = NDArray[np.float64]
@@ -111,7 +111,7 @@ def speeds(board: Board, found: Speedups) -> Table:
     heads = ("submission", "less time", "times as fast", "less, if both", "both", "no logs")
     names = tuple(workload.name for workload in board.workloads[: board.ratios.shape[1]])
     notes = (
-        f"{HOW[0].upper()}{HOW[1:]}.",
+        NOTE,
         "if both: over the workloads whose target both reached.  A workload's: time / baseline's.",
     )
     title = f"Speed against {board.baseline}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scoring.report.board import Board
 from scoring.report.marks import MARKS, Mark, mark_of, sentence
-from scoring.speedups import HOW, Speedups
+from scoring.speedups import NOTE, Speedups
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def speeds(board: Board, found: Speedups) -> Table:
     marks = _unlogged(found)
     notes = (
         *(f"{mark.symbol} {mark.text}" for mark in marks),
-        f"{HOW[0].upper()}{HOW[1:]}. A workload's number: time / {board.baseline}'s time.",
+        f"{NOTE} A workload's number: time / {board.baseline}'s time.",
     )
     header = ("Submission", "Less time", "Times as fast", *names)
     title = f"Speed against {board.baseline}: {board.title}"
